@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from core.errors import BadInput
 
 Rows = NDArray[np.int64]
 
@@ -32,6 +34,27 @@ class Frozen(BaseModel):
 
 class Params(Frozen):
     """Base of every plugin's settings: forms and command lines are drawn from the fields."""
+
+
+Settings = TypeVar("Settings", bound=Params)
+
+
+def settings(kind: type[Settings], given: Mapping[str, Any] | Params | None, whose: str) -> Settings:
+    """The plugin's settings from what the user gave, defaults for the rest; a bad one is a sentence."""
+    if isinstance(given, kind):
+        return given
+    values = given.model_dump() if isinstance(given, Params) else dict(given or {})
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "settings"
+        if field not in kind.model_fields:
+            known = ", ".join(kind.model_fields) or "none"
+            raise BadInput(f"{whose} has no setting {field!r}; its settings are: {known}") from error
+        raise BadInput(
+            f"{whose}: {field} = {values.get(field)!r} cannot be used ({first['msg'].lower()})"
+        ) from error
 
 
 class Reporter(Protocol):
@@ -241,13 +264,23 @@ class Evaluation(Frozen):
 class EvaluationSpec(Frozen):
     """What to measure a model on."""
 
-    model: str
+    model: str = ""
     pool: str
     protocol: EvaluationProtocol = EvaluationProtocol()
     scorer: str = ""
     texts: tuple[str, ...] = Field(
         (), description="Pools whose held-out text gives perplexity; first = the main one."
     )
+
+
+class NormalText(Frozen):
+    """Free samples of the model itself, filtered by the scorer: what the KL term holds on to (A1, D_N)."""
+
+    texts: int = Field(512, ge=1, description="Texts to sample (the paper: 15,000).")
+    tokens: int = Field(48, ge=2, description="Tokens per text.")
+    top_p: float = Field(0.9, gt=0, le=1)
+    max_toxicity: float = Field(0.5, ge=0, le=1, description="Texts scored above this are dropped.")
+    seed: int = 0
 
 
 class RepairSpec(Frozen):
@@ -261,7 +294,9 @@ class RepairSpec(Frozen):
     params: dict[str, Any] = {}
     model: str = ""
     seed: int = 0
-    evaluation: EvaluationSpec | None = None
+    normal: NormalText = NormalText()
+    evaluation: EvaluationSpec | None = Field(None, description="What to measure afterwards; null = nothing.")
+    scorer: str = Field("", description="Scorer that filters normal text; empty = the pool's default.")
     keep_model: Literal["full", "changed", "none"] = "changed"
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
 

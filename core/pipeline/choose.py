@@ -1,0 +1,155 @@
+"""From a recipe to a stored selection: gather what the strategy may look at, run it, name what it took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core import selection
+from core.errors import BadInput, UnknownName
+from core.pipeline.signals import NotReady, SignalRequest, find_signal, make_signal, request_for
+from core.pool import Eligibility, eligible, load_pool
+from core.repair import METHODS
+from core.values import Params, Pool, Recipe, Reporter, Rows, Selection, Silent, settings
+from core.workspace import Signal, Workspace, content_key, read_json, write_json
+
+
+def eligibility(pool: Pool, method: str) -> Eligibility:
+    """The train rows that `method` can learn from, and how many were left out, by reason."""
+    return eligible(pool, METHODS[method].needs)
+
+
+def candidates(
+    ws: Workspace, recipe: Recipe, make: bool = False, reporter: Reporter | None = None
+) -> tuple[selection.Candidates, Eligibility, dict[str, str]]:
+    """What the recipe's strategy may look at, over the eligible rows; and need -> digest of the signal that met it.
+
+    Missing signals are made when `make` is set, else a NotReady names them.
+    """
+    pool = load_pool(ws, recipe.pool)
+    spec = selection.STRATEGIES[recipe.strategy]
+    params = settings(spec.params, recipe.params, f"strategy {recipe.strategy!r}")
+    found = eligibility(pool, recipe.method)
+    needs = spec.needs(params)
+    met = _signals(
+        ws,
+        recipe,
+        [n for n in needs if n.split(":")[0] in ("vectors", "cluster", "score")],
+        pool,
+        make,
+        reporter,
+    )
+    return _assemble(pool, found.rows, recipe, needs, met), found, {n: s.key.digest for n, s in met.items()}
+
+
+def _signals(
+    ws: Workspace, recipe: Recipe, needs: Sequence[str], pool: Pool, make: bool, reporter: Reporter | None
+) -> dict[str, Signal]:
+    met: dict[str, Signal] = {}
+    missing: list[SignalRequest] = []
+    for need in needs:
+        request = request_for(need, recipe.pool, recipe=recipe)
+        signal = make_signal(ws, request, reporter, pool) if make else find_signal(ws, request, pool)
+        if signal is None:
+            missing.append(request)
+        else:
+            met[need] = signal
+    if missing:
+        raise NotReady(tuple(missing))
+    return met
+
+
+def _assemble(
+    pool: Pool, rows: Rows, recipe: Recipe, needs: Sequence[str], met: dict[str, Signal]
+) -> selection.Candidates:
+    def of(kind: str, array: str = "values") -> dict[str, NDArray[np.generic]]:
+        return {n.split(":", 1)[1]: s.array(array)[rows] for n, s in met.items() if n.startswith(kind)}
+
+    ids = [str(i) for i in pool.frame["id"].iloc[rows]]
+    place = {row_id: i for i, row_id in enumerate(ids)}
+    unknown = [row_id for row_id in recipe.pins if row_id not in place]
+    if unknown:
+        raise BadInput(
+            f"{len(unknown)} pinned rows are not eligible for {recipe.method} or not in pool "
+            f"{recipe.pool!r}, the first is {unknown[0]!r}; unpin them"
+        )
+    allowed = (
+        ~np.isin(np.array(ids, dtype=object), list(recipe.bans)) if recipe.bans else np.ones(len(ids), bool)
+    )
+    names, member = pool.categories()
+    scores = {
+        n.split(":", 1)[1]: selection.Score(s.array()[rows], s.facts["direction"])
+        for n, s in met.items()
+        if n.startswith("score:")
+    }
+    return selection.Candidates(
+        n=len(rows),
+        ids=tuple(ids),
+        vectors=of("vectors:"),
+        clusters=of("cluster:"),
+        membership=of("cluster:", "membership"),
+        scores=scores,
+        category_names=names,
+        categories=member[rows],
+        behaviour=pool.column("behaviour")[rows],
+        blocked=pool.frame["blocked"].to_numpy(dtype=bool)[rows],
+        group=pool.column("group")[rows],
+        allowed=allowed,
+        taken=np.array([place[p] for p in recipe.pins], dtype=np.int64),
+    )
+
+
+def choose(ws: Workspace, recipe: Recipe, make: bool = False, reporter: Reporter | None = None) -> Selection:
+    """Run the recipe: the same recipe on the same pool gives the same rows."""
+    reporter = reporter or Silent()
+    seen, found, digests = candidates(ws, recipe, make, reporter)
+    started = time.perf_counter()
+    picked = selection.select(
+        recipe.strategy, seen, recipe.budget.count(seen.n), recipe.params, seed=recipe.seed
+    )
+    pool = load_pool(ws, recipe.pool)
+    return Selection(
+        key=content_key(
+            {"recipe": recipe, "pool": pool.fingerprint, "split": pool.split_hash, "signals": digests}
+        ),
+        recipe=recipe,
+        pool_fingerprint=pool.fingerprint,
+        ids=tuple(seen.ids[r] for r in picked.rows),
+        reasons=tuple(picked.reasons),
+        eligible=seen.n,
+        left_out=found.left_out,
+        shortfall=picked.shortfall,
+        warnings=tuple(picked.warnings),
+        signals=digests,
+        seconds=round(time.perf_counter() - started, 4),
+    )
+
+
+def strategy_params(recipe: Recipe) -> Params:
+    """The recipe's settings as the strategy sees them, defaults filled in."""
+    return settings(
+        selection.STRATEGIES[recipe.strategy].params, recipe.params, f"strategy {recipe.strategy!r}"
+    )
+
+
+def save_selection(ws: Workspace, chosen: Selection) -> str:
+    """Store the selection under its key; returns the key."""
+    write_json(ws.path("selections", f"{chosen.key}.json"), chosen)
+    return chosen.key
+
+
+def load_selection(ws: Workspace, key: str) -> Selection:
+    """The stored selection of that key."""
+    path = ws.find("selections", f"{key}.json")
+    if path is None:
+        raise UnknownName(f"no stored selection {key!r}; make one on the Selection page or with `select`")
+    return Selection.model_validate(read_json(path))
+
+
+def selections(ws: Workspace) -> list[Selection]:
+    """Every stored selection, newest first."""
+    files = list(ws.path("selections").glob("*.json"))
+    return [Selection.model_validate(read_json(p)) for p in sorted(files, key=lambda p: -p.stat().st_mtime)]

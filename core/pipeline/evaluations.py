@@ -1,0 +1,143 @@
+"""Evaluations: which prompts and texts measure a model, and keeping every number with what made it."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from core import evaluation as stage
+from core.errors import MissingInput
+from core.pipeline.names import default_model, default_scorer, identity, resolve_model, resolve_scorer
+from core.pool import load_pool
+from core.values import Evaluation, EvaluationProtocol, EvaluationSpec, Pool, Reporter, Silent
+from core.workspace import Workspace, atomic_folder, content_key, read_json, write_json, write_parquet
+
+if TYPE_CHECKING:
+    from core.lm.load import LanguageModel
+
+VERSIONS = ("torch", "transformers", "detoxify", "numpy")
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries that a repair's or an evaluation's numbers depend on."""
+    return {name: version(name) for name in VERSIONS}
+
+
+def filled_spec(ws: Workspace, spec: EvaluationSpec, model: str = "") -> EvaluationSpec:
+    """The spec with the model, and the pool's default scorer, where none was named."""
+    model = spec.model or model or default_model(ws, spec.pool)
+    return spec.model_copy(update={"model": model, "scorer": spec.scorer or default_scorer(ws, spec.pool)})
+
+
+def evaluation_key(ws: Workspace, spec: EvaluationSpec) -> str:
+    """Where the evaluation of a filled spec is stored: a hash of all that could change a number."""
+    pools = [load_pool(ws, name) for name in (spec.pool, *spec.texts)]
+    return content_key(
+        {
+            "model": identity(ws, resolve_model(ws, spec.model)),
+            "scorer": identity(ws, resolve_scorer(ws, spec.scorer)),
+            "protocol": spec.protocol,
+            "pools": [(p.fingerprint, p.split_hash) for p in pools],
+            "version": stage.VERSION,
+        }
+    )
+
+
+def base_evaluation(ws: Workspace, spec: EvaluationSpec) -> Evaluation | None:
+    """The stored evaluation of the named model, or None; looks, never computes."""
+    spec = filled_spec(ws, spec)
+    return read_evaluation(ws, evaluation_key(ws, spec))
+
+
+def read_evaluation(ws: Workspace, key: str) -> Evaluation | None:
+    """The evaluation stored under `key`, or None."""
+    path = ws.find("evaluations", key, "evaluation.json")
+    return None if path is None else Evaluation.model_validate(read_json(path))
+
+
+def run_evaluation(ws: Workspace, spec: EvaluationSpec, reporter: Reporter | None = None) -> Evaluation:
+    """Measure a model, or read what was measured before; stored with all generations."""
+    from core.lm.load import load_model, resolve_device
+
+    spec = filled_spec(ws, spec)
+    key = evaluation_key(ws, spec)
+    with ws.lock(f"evaluation-{key}", timeout=24 * 3600):
+        if (stored := read_evaluation(ws, key)) is not None:
+            return stored
+        lm = load_model(resolve_model(ws, spec.model), device=resolve_device("auto"))
+        found, generations = measure(ws, lm, spec, reporter or Silent())
+        with atomic_folder(ws.path("evaluations", key)) as part:
+            write_parquet(part / "generations.parquet", generations)
+            write_json(part / "evaluation.json", found)
+    return found
+
+
+def held_out_prompts(pool: Pool, protocol: EvaluationProtocol) -> tuple[list[str], list[list[str]]]:
+    """Distinct non-empty test prompts with their categories; a seeded sample if fewer are wanted."""
+    part = pool.frame.iloc[pool.rows("test")]
+    found: dict[str, dict[str, None]] = {}
+    for prompt, categories in zip(part["prompt"], part["category"], strict=True):
+        if str(prompt).strip():
+            found.setdefault(str(prompt), {}).update(dict.fromkeys(str(c) for c in categories))
+    if not found:
+        raise MissingInput(
+            f"pool {pool.name!r} has no held-out prompts (test rows with a prompt); evaluate on a pool of "
+            "prompts, imported with --split 0,0,1"
+        )
+    prompts = list(found)
+    if protocol.prompts is not None and protocol.prompts < len(prompts):
+        rows = np.random.default_rng(protocol.seed).permutation(len(prompts))[: protocol.prompts]
+        prompts = [prompts[r] for r in np.sort(rows)]
+    return prompts, [list(found[p]) for p in prompts]
+
+
+def held_out_texts(pool: Pool) -> list[str]:
+    """The documents of the test split: prompt and response as one text each, blocked rows left out."""
+    part = pool.frame.iloc[pool.rows("test")]
+    part = part[~part["blocked"].astype(bool) & (part["response"] != "")]
+    return [f"{p} {r}".strip() for p, r in zip(part["prompt"], part["response"], strict=True)]
+
+
+def measure(
+    ws: Workspace, lm: LanguageModel, spec: EvaluationSpec, reporter: Reporter
+) -> tuple[Evaluation, pd.DataFrame]:
+    """Measure the loaded model as the filled spec says: the numbers, and every generation with its score."""
+    from core.scorers import load_scorer
+
+    pool = load_pool(ws, spec.pool)
+    prompts, categories = held_out_prompts(pool, spec.protocol)
+    texts = {name: held_out_texts(load_pool(ws, name)) for name in spec.texts or (spec.pool,)}
+    texts = {name: documents for name, documents in texts.items() if documents}
+    scorer = load_scorer(resolve_scorer(ws, spec.scorer), device=str(lm.device))
+    found = stage.evaluate(
+        lm,
+        prompts=prompts,
+        categories=categories,
+        texts=texts,
+        scorer=scorer,
+        protocol=spec.protocol,
+        reporter=reporter,
+    )
+    return (
+        Evaluation(
+            model=spec.model,
+            model_hash=lm.hash,
+            pool=pool.name,
+            pool_fingerprint=pool.fingerprint,
+            split_hash=pool.split_hash,
+            scorer=scorer.name,
+            scorer_hash=scorer.hash,
+            protocol=spec.protocol,
+            metrics=found.metrics,
+            by_category=found.by_category,
+            texts=found.texts,
+            failed_generations=found.failed,
+            warnings=tuple(found.warnings),
+            seconds=found.seconds,
+            versions=versions(),
+        ),
+        found.generations,
+    )
