@@ -16,6 +16,7 @@ from core.pipeline.choose import (
     candidates,
     choose,
     eligibility,
+    export_selection,
     load_selection,
     save_selection,
     selections,
@@ -69,6 +70,7 @@ __all__ = [
     "default_model",
     "default_scorer",
     "eligibility",
+    "export_selection",
     "find_run",
     "find_signal",
     "identity",
@@ -77,6 +79,7 @@ __all__ = [
     "load_selection",
     "make_signal",
     "models",
+    "parse",
     "pool",
     "pools",
     "read_evaluation",
@@ -92,6 +95,7 @@ __all__ = [
     "selections",
     "strategy_params",
     "trade_off",
+    "trade_off_text",
     "words",
 ]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,16 @@ from core.pipeline.signals import NotReady, SignalRequest, find_signal, make_sig
 from core.pool import Eligibility, eligible, load_pool
 from core.repair import METHODS
 from core.values import Params, Pool, Recipe, Reporter, Rows, Selection, Silent, settings
-from core.workspace import Signal, Workspace, content_key, read_json, write_json
+from core.workspace import (
+    Signal,
+    Workspace,
+    content_key,
+    plain,
+    read_json,
+    write_bytes,
+    write_json,
+    write_parquet,
+)
 
 
 def eligibility(pool: Pool, method: str) -> Eligibility:
@@ -25,7 +36,7 @@ def eligibility(pool: Pool, method: str) -> Eligibility:
 def candidates(
     ws: Workspace, recipe: Recipe, make: bool = False, reporter: Reporter | None = None
 ) -> tuple[selection.Candidates, Eligibility, dict[str, str]]:
-    """What the recipe's strategy may look at, over the eligible rows; and need -> digest of the signal that met it.
+    """What the recipe's strategy may look at, over the eligible rows; and need -> digest of its signal.
 
     Missing signals are made when `make` is set, else a NotReady names them.
     """
@@ -153,3 +164,22 @@ def selections(ws: Workspace) -> list[Selection]:
     """Every stored selection, newest first."""
     files = list(ws.path("selections").glob("*.json"))
     return [Selection.model_validate(read_json(p)) for p in sorted(files, key=lambda p: -p.stat().st_mtime)]
+
+
+def export_selection(ws: Workspace, chosen: Selection, path: Path) -> None:
+    """Write the chosen rows in plain text, in their order with their reasons: .jsonl, .csv or .parquet."""
+    pool = load_pool(ws, chosen.recipe.pool)
+    place = {row_id: i for i, row_id in enumerate(pool.ids)}
+    frame = pool.frame.iloc[[place[row_id] for row_id in chosen.ids]].reset_index(drop=True)
+    frame.insert(0, "rank", np.arange(1, len(frame) + 1))
+    frame["reason"] = [json.dumps(plain(reason), ensure_ascii=False) for reason in chosen.reasons]
+    kind = path.suffix.lower()
+    if kind == ".parquet":
+        write_parquet(path, frame)
+    elif kind == ".jsonl":
+        write_bytes(path, frame.to_json(orient="records", lines=True, force_ascii=False).encode())
+    elif kind == ".csv":
+        flat = frame.assign(category=["|".join(row) for row in frame["category"]])
+        write_bytes(path, flat.to_csv(index=False).encode())
+    else:
+        raise BadInput(f"{path.name}: cannot tell the format; end the name with .jsonl, .csv or .parquet")

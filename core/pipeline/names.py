@@ -54,7 +54,7 @@ def _resolve(ws: Workspace, name: str, what: str, shipped: str) -> str:
 
 
 def identity(ws: Workspace, source: str) -> str:
-    """Content hash of a model or scorer folder, remembered by sizes and times; a hub id is hashed as it is."""
+    """Content hash of a model or scorer folder, remembered by sizes and times; of a hub id, its name's."""
     folder = Path(source)
     if not folder.is_dir():
         return content_key({"hub": source})

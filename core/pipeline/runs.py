@@ -288,7 +288,7 @@ class TradeGroup:
 
 
 def trade_off(ws: Workspace, pool: str = "") -> list[TradeGroup]:
-    """The evaluated runs (of repairs with rows of `pool`, if named), grouped by what makes them comparable."""
+    """The evaluated runs (with rows of `pool`, if named), grouped by what makes them comparable."""
     groups: dict[str, list[Run]] = {}
     for run in runs(ws):
         if run.evaluation is not None and run.manifest.base_evaluation and pool in ("", run.manifest.pool):

@@ -40,6 +40,7 @@ class SignalRequest(Frozen):
     template: str = "prompt+response"
     model: str = ""
     scorer: str = ""
+    references: tuple[str, ...] = ()  # other pools, for methods that compare with one
     space: str = ""  # clustering: the named space it reads
     seed: int = 0
     device: str = "auto"  # where it is computed; no part of the key
@@ -153,6 +154,8 @@ def key_of(ws: Workspace, request: SignalRequest, pool: Pool) -> SignalKey:
     """The key under which the requested signal is stored: everything that could change a number is in it."""
     request = _filled(ws, request)
     spec = _spec(request)
+    if request.references and not getattr(spec, "references", False):
+        raise BadInput(f"{request.stage}:{request.method} compares with no reference pool; leave it out")
     needs = getattr(spec, "needs", ())
     reads_text = request.stage in ("embedding", "projection", "clustering")
     seeded = request.stage in ("projection", "clustering")
@@ -166,7 +169,8 @@ def key_of(ws: Workspace, request: SignalRequest, pool: Pool) -> SignalKey:
         pool=pool.fingerprint,
         model=model,
         scorer=identity(ws, resolve_scorer(ws, request.scorer)) if "scorer" in needs else "",
-        inputs={role: key_of(ws, r, pool).digest for role, r in _inputs(request).items()},
+        inputs={role: key_of(ws, r, pool).digest for role, r in _inputs(request).items()}
+        | {f"reference {i}": load_pool(ws, name).fingerprint for i, name in enumerate(request.references)},
         template=request.template if reads_text else "",
         version=getattr(spec, "version", 1),
     )
