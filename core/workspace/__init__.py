@@ -1,0 +1,34 @@
+"""Where everything lies on disk: keys, manifests, atomic writes, locks.
+
+Nothing here knows what a pool or a run is; it only keeps files whole, findable and never half written.
+"""
+
+from core.workspace.files import (
+    atomic_folder,
+    content_key,
+    folder_hash,
+    plain,
+    read_json,
+    safe_name,
+    write_bytes,
+    write_json,
+    write_parquet,
+)
+from core.workspace.signals import Signal, SignalKey, SignalStore
+from core.workspace.store import Workspace
+
+__all__ = [
+    "Signal",
+    "SignalKey",
+    "SignalStore",
+    "Workspace",
+    "atomic_folder",
+    "content_key",
+    "folder_hash",
+    "plain",
+    "read_json",
+    "safe_name",
+    "write_bytes",
+    "write_json",
+    "write_parquet",
+]
