@@ -27,8 +27,8 @@ def safe_name(name: str, what: str = "name") -> str:
     """The name itself, if it can be a folder's name and nothing else (no path, no hidden file)."""
     if not NAME.fullmatch(name) or ".." in name:
         raise BadInput(
-            f"{what} {name!r} cannot be used: take letters, digits, '-', '_' and '.', beginning with a letter "
-            "or digit, 80 characters at most"
+            f"{what} {name!r} cannot be used: take letters, digits, '-', '_' and '.', beginning with a "
+            "letter or digit, 80 characters at most"
         )
     return name
 
@@ -41,8 +41,8 @@ def storage_errors(target: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageError(
-                f"the disk holding {target.parent} is full; free some space and start again. What was already "
-                "stored is untouched."
+                f"the disk holding {target.parent} is full; free some space and start again. What was "
+                "already stored is untouched."
             ) from error
         if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
             raise StorageError(

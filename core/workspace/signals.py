@@ -1,4 +1,4 @@
-"""Signals: something known per example of a pool, made once, stored under a key that names all it depends on."""
+"""Signals: something known per example of a pool, stored once under a key naming all it depends on."""
 
 from __future__ import annotations
 

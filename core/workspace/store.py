@@ -73,7 +73,7 @@ class Workspace:
 
     @contextmanager
     def lock(self, name: str, timeout: float = 30.0) -> Iterator[None]:
-        """Hold the workspace's lock `name`; a second process waits `timeout` seconds, then gets a sentence."""
+        """Hold the lock `name`; a second process waits `timeout` seconds, then gets a sentence."""
         folder = self.path("locks")
         with storage_errors(folder / name):
             folder.mkdir(parents=True, exist_ok=True)

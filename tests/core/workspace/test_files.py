@@ -37,9 +37,14 @@ def test_a_full_disk_is_a_sentence_and_any_other_fault_is_not_hidden(tmp_path):
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     target = tmp_path / "run"
-    with pytest.raises(RuntimeError), atomic_folder(target) as part:
-        (part / "half").write_text("x")
-        raise RuntimeError
+
+    def half():
+        with atomic_folder(target) as part:
+            (part / "half").write_text("x")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        half()
     assert list(tmp_path.iterdir()) == []
     with atomic_folder(target) as part:
         (part / "whole").write_text("1")

@@ -1,4 +1,4 @@
-"""The workspace: what is written stays inside, the shipped layer is only read, locks hold between processes."""
+"""The workspace: writing stays inside, the shipped layer is only read, locks hold between processes."""
 
 import subprocess
 import sys
