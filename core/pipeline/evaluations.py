@@ -18,6 +18,7 @@ from core.workspace import Workspace, atomic_folder, content_key, read_json, wri
 if TYPE_CHECKING:
     from core.lm.load import LanguageModel
 
+EVALUATION_VERSION = 1  # raised when the same inputs would give other numbers
 VERSIONS = ("torch", "transformers", "detoxify", "numpy")
 
 
@@ -41,7 +42,7 @@ def evaluation_key(ws: Workspace, spec: EvaluationSpec) -> str:
             "scorer": identity(ws, resolve_scorer(ws, spec.scorer)),
             "protocol": spec.protocol,
             "pools": [(p.fingerprint, p.split_hash) for p in pools],
-            "version": stage.VERSION,
+            "version": EVALUATION_VERSION,
         }
     )
 
