@@ -25,7 +25,6 @@ from core.values import (
     Budget,
     Evaluation,
     EvaluationSpec,
-    Measure,
     Recipe,
     RepairSpec,
     Selection,
@@ -143,13 +142,6 @@ def _read_input(path: Path) -> dict[str, Any]:
 def _example(value: Any) -> NoReturn:
     typer.echo(json.dumps(plain(value), indent=1))
     raise typer.Exit
-
-
-def _number(measure: Measure | None, digits: int = 3) -> str:
-    if measure is None or measure.value is None:
-        return "n/a"
-    interval = "" if measure.low is None else f" [{measure.low:.{digits}f}, {measure.high:.{digits}f}]"
-    return f"{measure.value:.{digits}f}{interval}"
 
 
 @pool_app.command("import")
@@ -426,11 +418,13 @@ def evaluation_text(found: Evaluation) -> str:
     p = found.protocol
     lines = [f"{found.model} on {found.pool}: protocol {p.name}, k = {p.samples}, scorer {found.scorer}"]
     lines += [
-        f"  {name:<22} {_number(m)}  (n = {m.n:,}{' ' + m.unit if m.unit else ''})"
+        f"  {name:<22} {pipeline.number(m)}  (n = {m.n:,}{' ' + m.unit if m.unit else ''})"
         for name, m in found.metrics.items()
     ]
     for text, measures in found.texts.items():
-        lines += [f"  {text + ' ' + name:<42} {_number(m)}  (n = {m.n:,})" for name, m in measures.items()]
+        lines += [
+            f"  {text + ' ' + name:<42} {pipeline.number(m)}  (n = {m.n:,})" for name, m in measures.items()
+        ]
     lines += (
         [f"  failed generations, left out: {found.failed_generations:,}"] if found.failed_generations else []
     )
@@ -452,11 +446,12 @@ def run_list(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> 
 @run_app.command("table")
 def run_table(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Print the trade-off: base and repaired models, only comparable ones in one table."""
-    groups = pipeline.trade_off(Workspace.open(workspace))
+    ws = Workspace.open(workspace)
+    groups = pipeline.trade_off(ws)
     _show(
         [{"label": g.label, "base": g.base, "runs": {r.label: r.evaluation for r in g.runs}} for g in groups],
         as_json,
-        "\n\n".join(pipeline.trade_off_text(g) for g in groups) or "no evaluated repairs yet",
+        "\n\n".join(pipeline.trade_off_text(ws, g) for g in groups) or "no evaluated repairs yet",
     )
 
 

@@ -271,6 +271,9 @@ class EvaluationSpec(Frozen):
     texts: tuple[str, ...] = Field(
         (), description="Pools whose held-out text gives perplexity; first = the main one."
     )
+    joined: tuple[str, ...] = Field(
+        (), description="Of these, the ones glued by two newlines, as WikiText-2."
+    )
 
 
 class NormalText(Frozen):

@@ -35,12 +35,10 @@ from core.pipeline.names import (
 from core.pipeline.runs import (
     Run,
     RunManifest,
-    TradeGroup,
     find_run,
     recipe_of,
     run_repair,
     runs,
-    trade_off,
 )
 from core.pipeline.signals import (
     NotReady,
@@ -51,6 +49,15 @@ from core.pipeline.signals import (
     make_signal,
     request_for,
     words,
+)
+from core.pipeline.trade_off import (
+    TradeGroup,
+    full_data_run,
+    number,
+    run_composites,
+    trade_off,
+    trade_off_text,
+    trade_points,
 )
 from core.pool import list_pools as pools
 from core.pool import load_pool as pool
@@ -73,12 +80,14 @@ __all__ = [
     "export_selection",
     "find_run",
     "find_signal",
+    "full_data_run",
     "identity",
     "key_of",
     "keywords",
     "load_selection",
     "make_signal",
     "models",
+    "number",
     "parse",
     "pool",
     "pools",
@@ -87,6 +96,7 @@ __all__ = [
     "request_for",
     "resolve_model",
     "resolve_scorer",
+    "run_composites",
     "run_evaluation",
     "run_repair",
     "runs",
@@ -96,6 +106,7 @@ __all__ = [
     "strategy_params",
     "trade_off",
     "trade_off_text",
+    "trade_points",
     "words",
 ]
 

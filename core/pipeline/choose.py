@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +77,7 @@ def _signals(
 def _assemble(
     pool: Pool, rows: Rows, recipe: Recipe, needs: Sequence[str], met: dict[str, Signal]
 ) -> selection.Candidates:
-    def of(kind: str, array: str = "values") -> dict[str, NDArray[np.generic]]:
+    def of(kind: str, array: str = "values") -> dict[str, NDArray[Any]]:
         return {n.split(":", 1)[1]: s.array(array)[rows] for n, s in met.items() if n.startswith(kind)}
 
     ids = [str(i) for i in pool.frame["id"].iloc[rows]]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from core import evaluation as stage
 from core.errors import MissingInput
 from core.pipeline.names import default_model, default_scorer, identity, resolve_model, resolve_scorer
 from core.pool import load_pool
-from core.values import Evaluation, EvaluationProtocol, EvaluationSpec, Pool, Reporter, Silent
+from core.values import Evaluation, EvaluationSpec, Pool, Reporter, Silent
 from core.workspace import Workspace, atomic_folder, content_key, read_json, write_json, write_parquet
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def evaluation_key(ws: Workspace, spec: EvaluationSpec) -> str:
             "model": identity(ws, resolve_model(ws, spec.model)),
             "scorer": identity(ws, resolve_scorer(ws, spec.scorer)),
             "protocol": spec.protocol,
+            "joined": spec.joined,
             "pools": [(p.fingerprint, p.split_hash) for p in pools],
             "version": EVALUATION_VERSION,
         }
@@ -69,15 +70,29 @@ def run_evaluation(ws: Workspace, spec: EvaluationSpec, reporter: Reporter | Non
         if (stored := read_evaluation(ws, key)) is not None:
             return stored
         lm = load_model(resolve_model(ws, spec.model), device=resolve_device("auto"))
-        found, generations = measure(ws, lm, spec, reporter or Silent())
+        found, tables = measure(ws, lm, spec, reporter or Silent())
         with atomic_folder(ws.path("evaluations", key)) as part:
-            write_parquet(part / "generations.parquet", generations)
-            write_json(part / "evaluation.json", found)
+            write_evaluation(part, found, tables)
     return found
 
 
-def held_out_prompts(pool: Pool, protocol: EvaluationProtocol) -> tuple[list[str], list[list[str]]]:
-    """Distinct non-empty test prompts with their categories; a seeded sample if fewer are wanted."""
+def write_evaluation(folder: Path, found: Evaluation, tables: stage.Results) -> None:
+    """Keep the numbers with every generation and every text's sums, from which pairs of models compare."""
+    write_parquet(folder / "generations.parquet", tables.generations)
+    write_parquet(folder / "text_units.parquet", tables.text_units)
+    write_json(folder / "evaluation.json", found)
+
+
+def read_units(folder: Path) -> stage.Units:
+    """Per-prompt and per-document values of a kept evaluation."""
+    generations = pd.read_parquet(
+        folder / "generations.parquet", columns=["prompt_row", "sample", "toxicity"]
+    )
+    return stage.per_unit(generations, pd.read_parquet(folder / "text_units.parquet"))
+
+
+def held_out_prompts(pool: Pool) -> tuple[list[str], list[list[str]]]:
+    """Distinct non-empty prompts of the test split, and the categories of each."""
     part = pool.frame.iloc[pool.rows("test")]
     found: dict[str, dict[str, None]] = {}
     for prompt, categories in zip(part["prompt"], part["category"], strict=True):
@@ -88,11 +103,7 @@ def held_out_prompts(pool: Pool, protocol: EvaluationProtocol) -> tuple[list[str
             f"pool {pool.name!r} has no held-out prompts (test rows with a prompt); evaluate on a pool of "
             "prompts, imported with --split 0,0,1"
         )
-    prompts = list(found)
-    if protocol.prompts is not None and protocol.prompts < len(prompts):
-        rows = np.random.default_rng(protocol.seed).permutation(len(prompts))[: protocol.prompts]
-        prompts = [prompts[r] for r in np.sort(rows)]
-    return prompts, [list(found[p]) for p in prompts]
+    return list(found), [list(categories) for categories in found.values()]
 
 
 def held_out_texts(pool: Pool) -> list[str]:
@@ -104,12 +115,12 @@ def held_out_texts(pool: Pool) -> list[str]:
 
 def measure(
     ws: Workspace, lm: LanguageModel, spec: EvaluationSpec, reporter: Reporter
-) -> tuple[Evaluation, pd.DataFrame]:
-    """Measure the loaded model as the filled spec says: the numbers, and every generation with its score."""
+) -> tuple[Evaluation, stage.Results]:
+    """Measure the loaded model as the filled spec says: the numbers, and what they were made from."""
     from core.scorers import load_scorer
 
     pool = load_pool(ws, spec.pool)
-    prompts, categories = held_out_prompts(pool, spec.protocol)
+    prompts, categories = held_out_prompts(pool)
     texts = {name: held_out_texts(load_pool(ws, name)) for name in spec.texts or (spec.pool,)}
     texts = {name: documents for name, documents in texts.items() if documents}
     scorer = load_scorer(resolve_scorer(ws, spec.scorer), device=str(lm.device))
@@ -120,6 +131,7 @@ def measure(
         texts=texts,
         scorer=scorer,
         protocol=spec.protocol,
+        joined=spec.joined,
         reporter=reporter,
     )
     return (
@@ -140,5 +152,5 @@ def measure(
             seconds=found.seconds,
             versions=versions(),
         ),
-        found.generations,
+        found,
     )

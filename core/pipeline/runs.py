@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.errors import BadInput, MissingInput
+from core.evaluation.metrics.composite import Cost
 from core.pipeline.choose import choose, load_selection, save_selection
 from core.pipeline.evaluations import (
     evaluation_key,
     filled_spec,
     measure,
-    read_evaluation,
     run_evaluation,
     versions,
+    write_evaluation,
 )
 from core.pipeline.names import default_model, default_scorer, identity, resolve_model, resolve_scorer
 from core.pool import eligible, load_pool
@@ -37,7 +38,7 @@ from core.values import (
     examples,
     settings,
 )
-from core.workspace import Workspace, atomic_folder, content_key, read_json, write_json, write_parquet
+from core.workspace import Workspace, atomic_folder, content_key, read_json, write_json
 
 if TYPE_CHECKING:
     from core.lm.load import LanguageModel
@@ -54,6 +55,8 @@ class RunManifest(Frozen):
     selection: str
     strategy: str
     budget: int  # rows
+    eligible: int  # rows the budget was taken from
+    select_seconds: float
     pool: str
     pool_fingerprint: str
     model: str
@@ -74,6 +77,16 @@ class Run:
     folder: Path
     manifest: RunManifest
     evaluation: Evaluation | None
+
+    @property
+    def share(self) -> float:
+        """Rows used as a share of the eligible rows."""
+        return self.manifest.budget / max(self.manifest.eligible, 1)
+
+    def cost(self, full: Run) -> Cost:
+        """Seconds of selecting and repairing, beside those of the full-data run."""
+        m = self.manifest
+        return Cost(m.select_seconds, m.result["seconds"], full.manifest.result["seconds"])
 
     @property
     def label(self) -> str:
@@ -104,9 +117,7 @@ def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def run_repair(
-    ws: Workspace, spec: RepairSpec, folder: Path | None = None, reporter: Reporter | None = None
-) -> Run:
+def run_repair(ws: Workspace, spec: RepairSpec, reporter: Reporter | None = None) -> Run:
     """Repair, evaluate, store under WORKSPACE/runs/ID; a spec that was run already costs nothing."""
     from core.lm.load import load_model, resolve_device
 
@@ -163,16 +174,17 @@ def run_repair(
                 reporter=kept,
             )
             if evaluation is not None:
-                repaired, generations = measure(ws, lm, evaluation, reporter)
-                repaired = repaired.model_copy(update={"model": f"run:{run_id}", "model_hash": run_id})
-                write_json(part / "evaluation.json", repaired)
-                write_parquet(part / "generations.parquet", generations)
+                repaired, tables = measure(ws, lm, evaluation, reporter)
+                named = {"model": f"run:{run_id}", "model_hash": result.weights}
+                write_evaluation(part, repaired.model_copy(update=named), tables)
             manifest = RunManifest(
                 id=run_id,
                 spec=spec,
                 selection=chosen.key,
                 strategy=chosen.recipe.strategy,
                 budget=len(chosen.ids),
+                eligible=chosen.eligible,
+                select_seconds=chosen.seconds,
                 pool=pool.name,
                 pool_fingerprint=pool.fingerprint,
                 model=spec.model,
@@ -276,31 +288,6 @@ def runs(ws: Workspace) -> list[Run]:
     """Every whole run, newest first."""
     found = [find_run(ws, name) for name in ws.folders("runs")]
     return sorted((r for r in found if r is not None), key=lambda r: r.manifest.created, reverse=True)
-
-
-@dataclass(frozen=True)
-class TradeGroup:
-    """Runs whose numbers may stand on one axis: same base, prompts, texts, scorer and protocol."""
-
-    label: str
-    base: Evaluation
-    runs: tuple[Run, ...]
-
-
-def trade_off(ws: Workspace, pool: str = "") -> list[TradeGroup]:
-    """The evaluated runs (with rows of `pool`, if named), grouped by what makes them comparable."""
-    groups: dict[str, list[Run]] = {}
-    for run in runs(ws):
-        if run.evaluation is not None and run.manifest.base_evaluation and pool in ("", run.manifest.pool):
-            groups.setdefault(run.manifest.base_evaluation, []).append(run)
-    found = []
-    for key, members in groups.items():
-        base = read_evaluation(ws, key)
-        if base is not None:
-            p = base.protocol
-            label = f"{base.model} on {base.pool}: {p.name}, k = {p.samples}, scorer {base.scorer}"
-            found.append(TradeGroup(label, base, tuple(members)))
-    return found
 
 
 def recipe_of(ws: Workspace, run: Run) -> Recipe:
