@@ -1,0 +1,138 @@
+"""`signal` and `select`: know something per example, and choose by it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core import pipeline
+from core.cli.options import (
+    SETTING,
+    ExampleOption,
+    JsonOption,
+    WorkspaceOption,
+    example,
+    read_input,
+    read_settings,
+    show,
+)
+from core.cli.terminal import Terminal
+from core.errors import BadInput
+from core.values import Budget, Recipe, Selection
+from core.workspace import Workspace
+
+app = typer.Typer()
+
+
+@app.command("signal")
+def signal_command(
+    method: Annotated[
+        str,
+        typer.Argument(
+            help="STAGE:METHOD, e.g. embedding:minilm, projection:umap, clustering:hdbscan, scoring:toxicity."
+        ),
+    ],
+    pool: Annotated[str, typer.Option(help="Name of the pool.")],
+    settings: Annotated[list[str] | None, typer.Option("--set", help=SETTING)] = None,
+    model: Annotated[
+        str, typer.Option(help="Model for model-based scores: demo, a name, a folder or a hub id.")
+    ] = "",
+    scorer: Annotated[
+        str,
+        typer.Option(help="Toxicity scorer: demo, a name, a folder, or unbiased, original, multilingual."),
+    ] = "",
+    reference: Annotated[
+        list[str] | None, typer.Option(help="Reference pool, for methods that compare with one.")
+    ] = None,
+    encoder: Annotated[str, typer.Option(help="Encoder that gives the vectors.")] = "minilm",
+    template: Annotated[
+        str, typer.Option(help="Text to embed: prompt+response, prompt, response or difference.")
+    ] = "prompt+response",
+    space: Annotated[str, typer.Option(help="Space that clustering reads: embedding, pca50 or umap10.")] = "",
+    seed: Annotated[int, typer.Option(help="Seed of projection and clustering.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compute something known per example and store it; asking again costs nothing."""
+    ws = Workspace.open(workspace)
+    stage, colon, name = method.partition(":")
+    if not colon:
+        raise BadInput(f"{method!r} names no signal; write STAGE:METHOD, e.g. embedding:minilm")
+    request = pipeline.SignalRequest(
+        stage=stage,
+        method=name,
+        pool=pool,
+        params=read_settings(settings or []),
+        model=model,
+        scorer=scorer,
+        references=tuple(reference or ()),
+        encoder=name if stage == "embedding" else encoder,
+        encoder_params=read_settings(settings or []) if stage == "embedding" else {},
+        template=template,
+        space=space,
+        seed=seed,
+        device=device,
+    )
+    made = pipeline.make_signal(ws, request, Terminal())
+    facts = {k: v for k, v in made.facts.items() if k not in ("keywords", "words")}
+    text = [f"{made.facts['words']}: {made.key.digest} in {made.folder}"]
+    text.append(
+        f"  {made.manifest['seconds']:.1f} s, peak memory "
+        f"{made.manifest['peak_bytes'] / 2**20:,.0f} MiB, {facts}"
+    )
+    show(
+        {"digest": made.key.digest, "folder": made.folder, "manifest": made.manifest},
+        as_json,
+        "\n".join(text),
+    )
+
+
+@app.command("select")
+def select_command(
+    recipe: Annotated[
+        str, typer.Argument(help="Recipe: a json file, '-' for standard input, or a strategy's name.")
+    ] = "",
+    pool: Annotated[str, typer.Option(help="Name of the pool (replaces the recipe's).")] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write the chosen rows to this .jsonl, .csv or .parquet file, in plain text."),
+    ] = None,
+    print_example: ExampleOption = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Choose rows by a recipe; missing signals are computed first."""
+    if print_example:
+        example(Recipe(pool="demo", strategy="saps", params={"rho": 0.5}, budget=Budget(percent=10.0)))
+    if not recipe:
+        raise BadInput(
+            "give a recipe: a json file, '-' for standard input, or a strategy's name (see --print-example)"
+        )
+    ws = Workspace.open(workspace)
+    named = not Path(recipe).is_file() and recipe != "-" and not recipe.endswith(".json")
+    spec: dict[str, Any] = {"strategy": recipe} if named else read_input(Path(recipe))
+    chosen = pipeline.choose(
+        ws,
+        pipeline.parse(Recipe, spec | ({"pool": pool} if pool else {}), "the recipe"),
+        make=True,
+        reporter=Terminal(),
+    )
+    pipeline.save_selection(ws, chosen)
+    if out is not None:
+        pipeline.export_selection(ws, chosen, out)
+    show(chosen, as_json, _selection_text(chosen, out))
+
+
+def _selection_text(chosen: Selection, out: Path | None) -> str:
+    lines = [
+        f"selection {chosen.key}: {len(chosen.ids):,} of {chosen.eligible:,} eligible rows "
+        f"({chosen.seconds:.2f} s)"
+    ]
+    lines += [f"  left out: {count:,} rows, {reason}" for reason, count in chosen.left_out.items()]
+    lines += [f"  shortfall: {chosen.shortfall:,} rows"] if chosen.shortfall else []
+    lines += [f"  warning: {w}" for w in chosen.warnings]
+    lines += [f"  written in plain text (not masked) to {out}"] if out else []
+    return "\n".join(lines)

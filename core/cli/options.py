@@ -1,0 +1,76 @@
+"""What the commands share: common options, settings, json inputs and outputs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from core.errors import BadInput
+from core.workspace import plain
+
+WorkspaceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace",
+        help="Folder for everything Winnow stores (default: WINNOW_WORKSPACE, else ./workspace).",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as json, for machines.")]
+ExampleOption = Annotated[
+    bool, typer.Option("--print-example", help="Print an example of the json input and stop.", is_eager=True)
+]
+SETTING = "NAME=VALUE; VALUE is read as json if it can be, else as text"
+
+
+def show(value: Any, as_json: bool, text: str) -> None:
+    typer.echo(json.dumps(plain(value), ensure_ascii=False) if as_json else text)
+
+
+def pairs(given: list[str], option: str) -> dict[str, str]:
+    pairs = {}
+    for item in given:
+        name, equals, value = item.partition("=")
+        if not equals or not name:
+            raise BadInput(f"{option} {item!r} cannot be read; write it as NAME=VALUE")
+        pairs[name] = value
+    return pairs
+
+
+def read_settings(given: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, text in pairs(given, "--set").items():
+        try:
+            found[name] = json.loads(text)
+        except ValueError:
+            found[name] = text
+    return found
+
+
+def read_input(path: Path) -> dict[str, Any]:
+    if str(path) == "-":
+        text = sys.stdin.read()
+        try:
+            value = json.loads(text)
+        except ValueError as error:
+            raise BadInput(f"standard input is no json ({error}); see --print-example") from error
+    elif not path.is_file():
+        raise BadInput(
+            f"there is no file {path}; give a json file, '-' for standard input, or see --print-example"
+        )
+    else:
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise BadInput(f"{path} is no json ({error}); see --print-example") from error
+    if not isinstance(value, dict):
+        raise BadInput("the json input must be an object {...}; see --print-example")
+    return value
+
+
+def example(value: Any) -> NoReturn:
+    typer.echo(json.dumps(plain(value), indent=1))
+    raise typer.Exit

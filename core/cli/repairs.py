@@ -1,0 +1,128 @@
+"""`repair`, `evaluate`, `run list` and `run table`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core import pipeline
+from core.cli.options import ExampleOption, JsonOption, WorkspaceOption, example, read_input, show
+from core.cli.terminal import Terminal
+from core.errors import BadInput
+from core.evaluation import PROTOCOLS
+from core.values import Budget, Evaluation, EvaluationSpec, Recipe, RepairSpec
+from core.workspace import Workspace, plain, write_json
+
+app = typer.Typer()
+run_app = typer.Typer(no_args_is_help=True, help="List repairs and read the trade-off table.")
+
+
+@app.command("repair")
+def repair_command(
+    spec: Annotated[
+        Path | None, typer.Argument(help="Repair spec: a json file, or '-' for standard input.")
+    ] = None,
+    print_example: ExampleOption = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Repair one model with one selection by one method and seed, then measure it."""
+    if print_example:
+        example(
+            RepairSpec(
+                selection=Recipe(pool="demo", strategy="uniform", budget=Budget(percent=10.0)),
+                method="dpo",
+                params={"lr": 3e-5, "steps": 50, "batch_size": 8},
+                model="demo",
+                evaluation=EvaluationSpec(pool="demo-prompts", texts=("demo-normal",)),
+            )
+        )
+    if spec is None:
+        raise BadInput("give a repair spec: a json file, or '-' for standard input (see --print-example)")
+    ws = Workspace.open(workspace)
+    run = pipeline.run_repair(ws, pipeline.parse(RepairSpec, read_input(spec), "the repair spec"), Terminal())
+    text = f"run {run.id}: {run.label}\n  {run.folder}"
+    if run.evaluation is not None:
+        text += "\n" + evaluation_text(run.evaluation)
+    show(run.manifest.model_dump(mode="json") | {"evaluation": plain(run.evaluation)}, as_json, text)
+
+
+@app.command("evaluate")
+def evaluate_command(
+    model: Annotated[str, typer.Option(help="demo, run:ID, a name, a folder or a hub id.")],
+    pool: Annotated[str, typer.Option(help="Pool whose held-out (test) prompts are continued.")],
+    protocol: Annotated[
+        str, typer.Option(help=f"How toxicity is measured: {', '.join(PROTOCOLS)}.")
+    ] = "quick",
+    out: Annotated[Path | None, typer.Option(help="Write the evaluation to this json file.")] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option(help="Pool whose held-out text gives perplexity; the first is the main one."),
+    ] = None,
+    scorer: Annotated[str, typer.Option(help="Toxicity scorer (default: the pool's).")] = "",
+    prompts: Annotated[int | None, typer.Option(help="Prompts at most (default: the protocol's).")] = None,
+    samples: Annotated[
+        int | None, typer.Option(help="Continuations per prompt (default: the protocol's).")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a model: toxicity of its continuations, and perplexity on held-out text."""
+    if protocol not in PROTOCOLS:
+        raise BadInput(f"there is no protocol {protocol!r}; known: {', '.join(PROTOCOLS)}")
+    given = {k: v for k, v in {"prompts": prompts, "samples": samples}.items() if v is not None}
+    spec = EvaluationSpec(
+        model=model,
+        pool=pool,
+        protocol=PROTOCOLS[protocol].model_copy(update=given),
+        scorer=scorer,
+        texts=tuple(text or ()),
+    )
+    found = pipeline.run_evaluation(Workspace.open(workspace), spec, Terminal())
+    if out is not None:
+        write_json(out, found)
+    show(found, as_json, evaluation_text(found))
+
+
+def evaluation_text(found: Evaluation) -> str:
+    """The evaluation as lines of text: every number with its interval, n and unit."""
+    p = found.protocol
+    lines = [f"{found.model} on {found.pool}: protocol {p.name}, k = {p.samples}, scorer {found.scorer}"]
+    lines += [
+        f"  {name:<22} {pipeline.number(m)}  (n = {m.n:,}{' ' + m.unit if m.unit else ''})"
+        for name, m in found.metrics.items()
+    ]
+    for text, measures in found.texts.items():
+        lines += [
+            f"  {text + ' ' + name:<42} {pipeline.number(m)}  (n = {m.n:,})" for name, m in measures.items()
+        ]
+    lines += (
+        [f"  failed generations, left out: {found.failed_generations:,}"] if found.failed_generations else []
+    )
+    return "\n".join(lines + [f"  warning: {w}" for w in found.warnings])
+
+
+@run_app.command("list")
+def run_list(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """List finished repairs, newest first."""
+    found = pipeline.runs(Workspace.open(workspace))
+    lines = [f"{r.id}  {r.manifest.created}  {r.label}" for r in found]
+    show(
+        [r.manifest for r in found],
+        as_json,
+        "\n".join(lines) or "no repairs yet; start one with: python -m core repair SPEC",
+    )
+
+
+@run_app.command("table")
+def run_table(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Print the trade-off: base and repaired models, only comparable ones in one table."""
+    ws = Workspace.open(workspace)
+    groups = pipeline.trade_off(ws)
+    show(
+        [{"label": g.label, "base": g.base, "runs": {r.label: r.evaluation for r in g.runs}} for g in groups],
+        as_json,
+        "\n\n".join(pipeline.trade_off_text(ws, g) for g in groups) or "no evaluated repairs yet",
+    )
