@@ -48,6 +48,8 @@ def settings(kind: type[Settings], given: Mapping[str, Any] | Params | None, who
         return kind(**values)
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:  # a rule over several settings
+            raise BadInput(f"{whose}: {first['msg'].removeprefix('Value error, ')}") from error
         field = ".".join(str(part) for part in first["loc"]) or "settings"
         if field not in kind.model_fields:
             known = ", ".join(kind.model_fields) or "none"

@@ -120,7 +120,7 @@ def choose(ws: Workspace, recipe: Recipe, make: bool = False, reporter: Reporter
     seen, found, digests = candidates(ws, recipe, make, reporter)
     started = time.perf_counter()
     picked = selection.select(
-        recipe.strategy, seen, recipe.budget.count(seen.n), recipe.params, seed=recipe.seed
+        recipe.strategy, seen, recipe.budget.count(seen.n), recipe.params, seed=recipe.seed, reporter=reporter
     )
     pool = load_pool(ws, recipe.pool)
     return Selection(

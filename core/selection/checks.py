@@ -1,0 +1,79 @@
+"""The door of selection: what is checked before a strategy runs, and what it promised after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.errors import BadBudget, BadInput, BrokenContract, MissingInput
+from core.selection.base import Candidates, Picked
+
+
+def check_budget(candidates: Candidates, budget: int) -> None:
+    """A budget lies in 0..n, counted in eligible rows, and has room for the pins."""
+    n, pins = candidates.n, len(candidates.taken)
+    if budget < 0:
+        raise BadBudget(f"a budget of {budget} rows was asked; give 0 to {n}, the number of eligible rows")
+    if budget > n:
+        raise BadBudget(
+            f"a budget of {budget} rows was asked, but only {n} rows are eligible; ask for at most {n}"
+        )
+    if pins > budget:
+        raise BadBudget(
+            f"{pins} rows are pinned, more than the budget of {budget}; unpin some or raise the budget"
+        )
+
+
+def check_pins(candidates: Candidates) -> None:
+    """Pins are distinct rows that exist and are not banned."""
+    taken = np.asarray(candidates.taken)
+    if taken.size == 0:
+        return
+    if taken.min() < 0 or taken.max() >= candidates.n:
+        raise BadInput(f"a pinned row is outside the {candidates.n} eligible rows; unpin it")
+    if len(np.unique(taken)) != len(taken):
+        raise BadInput("a row is pinned twice; pin it once")
+    banned = taken[~candidates.usable[taken]]
+    if banned.size:
+        name = candidates.ids[banned[0]] if candidates.ids else banned[0]
+        raise BadInput(f"row {name} is both pinned and banned; take it off one of the two lists")
+
+
+def check_inputs(title: str, candidates: Candidates, needs: Sequence[str]) -> None:
+    """Every need is there, and the numbers among them are numbers."""
+    missing = [need for need in needs if not candidates.has(need)]
+    if missing:
+        raise MissingInput(f"{title} needs {', '.join(missing)}; compute it first, then select again")
+    for need in needs:
+        kind, _, name = need.partition(":")
+        if kind == "score":
+            lost = int(np.isnan(candidates.scores[name].values[candidates.usable]).sum())
+            if lost:
+                raise BadInput(
+                    f"score {name!r} is missing (NaN) for {lost} of {candidates.n} eligible rows; "
+                    "score them, ban them, or choose another score"
+                )
+        if kind == "vectors" and not np.isfinite(candidates.vectors[name]).all():
+            raise BadInput(f"vectors {name!r} hold NaN or infinity; embed the pool again")
+
+
+def check_result(name: str, candidates: Candidates, budget: int, picked: Picked) -> None:
+    """The added rows are distinct, free, each with a reason, and as many as promised."""
+    rows = np.asarray(picked.rows)
+    good = (
+        rows.ndim == 1
+        and np.issubdtype(rows.dtype, np.integer)
+        and len(rows) == len(picked.reasons)
+        and picked.shortfall >= 0
+        and len(rows) + picked.shortfall == budget
+        and (rows.size == 0 or (rows.min() >= 0 and rows.max() < candidates.n))
+        and len(np.unique(rows)) == len(rows)
+        and bool(candidates.free[rows].all())
+    )
+    if not good:
+        raise BrokenContract(
+            f"{name} must add {budget} distinct free rows of {candidates.n} with a reason each, or state the "
+            f"shortfall; it gave {len(rows)} rows, {len(picked.reasons)} reasons, "
+            f"shortfall {picked.shortfall}: {rows!r}"
+        )

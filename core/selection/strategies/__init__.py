@@ -1,0 +1,1 @@
+"""One file per selection strategy; the file's name is the strategy's name."""

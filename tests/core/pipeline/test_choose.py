@@ -1,0 +1,87 @@
+"""From a recipe to a selection: same recipe, same pool, same rows; what is missing is named."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from core import pipeline
+from core.errors import BadBudget, BadInput, UnknownName
+from core.values import Budget, Recipe
+
+
+def test_the_same_recipe_on_the_same_pool_gives_the_same_rows(demo):
+    recipe = Recipe(pool="demo", strategy="saps", budget=Budget(percent=5.0))
+    first, again = pipeline.choose(demo, recipe), pipeline.choose(demo, recipe)
+    assert first.ids == again.ids
+    assert first.key == again.key
+    assert len(first.ids) == Budget(percent=5.0).count(first.eligible)
+    other = pipeline.choose(demo, recipe.model_copy(update={"seed": 1, "strategy": "uniform"}))
+    assert other.key != first.key
+
+
+def test_only_train_rows_with_both_sides_are_eligible_for_dpo(demo):
+    chosen = pipeline.choose(demo, Recipe(pool="demo", strategy="uniform", budget=Budget(percent=100.0)))
+    pool = pipeline.pool(demo, "demo")
+    part = pool.frame.set_index("id").loc[list(chosen.ids)]
+    assert (part["split"] == "train").all()
+    assert (part["response"] != "").all()
+    assert (part["rejected"] != "").all()
+    assert not part["blocked"].any()
+    assert chosen.eligible + sum(chosen.left_out.values()) == len(pool)
+
+
+def test_a_missing_signal_is_named_with_the_request_that_makes_it(demo, tmp_path):
+    from core.pool import Mapping, build_pool, read_table, save_pool
+
+    path = tmp_path / "p.jsonl"
+    path.write_text(
+        "\n".join(json.dumps({"id": str(i), "prompt": f"p{i}", "response": f"r{i}"}) for i in range(30))
+    )
+    columns = {"id": "id", "prompt": "prompt", "response": "response"}
+    save_pool(
+        demo,
+        build_pool(read_table(path), Mapping(columns=columns), name="p"),
+        Mapping(columns=columns),
+        origin="t",
+    )
+    with pytest.raises(pipeline.NotReady, match="not computed yet") as caught:
+        pipeline.choose(demo, Recipe(pool="p", strategy="k_center", method="sft"))
+    assert [r.stage for r in caught.value.requests] == ["embedding"]
+    with pytest.raises(BadBudget):
+        pipeline.choose(demo, Recipe(pool="p", strategy="uniform", method="sft", budget=Budget(rows=10_000)))
+
+
+def test_pins_come_first_and_bans_never(demo):
+    free = pipeline.choose(demo, Recipe(pool="demo", strategy="uniform", budget=Budget(rows=5)))
+    pin, ban = free.ids[4], free.ids[0]
+    chosen = pipeline.choose(
+        demo, Recipe(pool="demo", strategy="uniform", budget=Budget(rows=5), pins=(pin,), bans=(ban,))
+    )
+    assert chosen.ids[0] == pin
+    assert ban not in chosen.ids
+    assert len(chosen.ids) == 5
+    with pytest.raises(BadInput, match="pinned rows are not eligible"):
+        pipeline.choose(demo, Recipe(pool="demo", strategy="uniform", pins=("nobody",)))
+
+
+def test_a_stored_selection_is_read_back_whole_and_written_in_plain_text(demo, tmp_path):
+    chosen = pipeline.choose(demo, Recipe(pool="demo", strategy="saps", budget=Budget(rows=7)))
+    key = pipeline.save_selection(demo, chosen)
+    assert pipeline.load_selection(demo, key) == chosen
+    assert pipeline.selections(demo) == [chosen]
+    with pytest.raises(UnknownName, match="no stored selection 'zz'"):
+        pipeline.load_selection(demo, "zz")
+    frames = []
+    for kind in ("jsonl", "csv", "parquet"):
+        path = tmp_path / f"rows.{kind}"
+        pipeline.export_selection(demo, chosen, path)
+        read = {
+            "jsonl": lambda p: pd.read_json(p, lines=True, dtype={"id": str}),
+            "csv": pd.read_csv,
+            "parquet": pd.read_parquet,
+        }[kind]
+        frames.append([str(i) for i in read(path)["id"]])
+    assert frames == [list(chosen.ids)] * 3
+    with pytest.raises(BadInput, match="cannot tell the format"):
+        pipeline.export_selection(demo, chosen, tmp_path / "rows.txt")

@@ -1,0 +1,99 @@
+"""A repair from recipe to a point on the chart, for real, on the demo's model, in seconds."""
+
+import json
+
+import pytest
+
+from core import pipeline
+from core.errors import BadInput, BadModel, MissingInput
+from core.values import Budget, EvaluationProtocol, EvaluationSpec, NormalText, Recipe, RepairSpec, Silent
+
+LOOK = EvaluationProtocol(name="look", prompts=8, samples=4)
+MEASURED = EvaluationSpec(pool="demo-prompts", protocol=LOOK, texts=("demo-normal",))
+
+
+def spec(method="dpo", **params) -> RepairSpec:
+    return RepairSpec(
+        selection=Recipe(pool="demo", strategy="uniform", budget=Budget(rows=16), method=method),
+        method=method,
+        params={"lr": 3e-5, "steps": 4, "batch": 8, "warmup": 1, "validation_size": 4} | params,
+        normal=NormalText(texts=16, tokens=16),
+        evaluation=MEASURED,
+        device="cpu",
+    )
+
+
+def test_a_repair_ends_as_a_point_beside_its_base(demo):
+    run = pipeline.run_repair(demo, spec())
+    assert run.manifest.budget == 16
+    assert run.manifest.strategy == "uniform"
+    assert (run.folder / "model").is_dir()
+    rows = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
+    assert [r["step"] for r in rows if "loss" in r] == [1, 2, 3, 4] or len(
+        [r for r in rows if "loss" in r]
+    ) == 4
+    [group] = pipeline.trade_off(demo)
+    assert [r.id for r in group.runs] == [run.id]
+    base, point = pipeline.trade_points(demo, group)
+    assert base.is_base
+    assert point.reduction.n == 8
+    assert point.reduction.low <= point.reduction.value <= point.reduction.high
+    assert run.label in pipeline.trade_off_text(demo, group)
+    scores = pipeline.run_composites(demo, group, run)
+    assert scores["RES"].value is None
+    assert "no full-data run" in scores["RES"].note
+    assert "Winnow definition v1" in scores["OPS"].unit
+
+
+def test_the_same_spec_is_not_run_twice_and_gives_the_same_weights(demo, tmp_path):
+    from core.workspace import Workspace
+
+    first = pipeline.run_repair(demo, spec())
+    stamp = (first.folder / "manifest.json").stat().st_mtime_ns
+    again = pipeline.run_repair(demo, spec())
+    assert again.id == first.id
+    assert (again.folder / "manifest.json").stat().st_mtime_ns == stamp
+    elsewhere = pipeline.run_repair(Workspace.open(tmp_path / "other"), spec())
+    assert elsewhere.id == first.id
+    assert elsewhere.manifest.result["weights"] == first.manifest.result["weights"]
+    assert elsewhere.evaluation.metrics == first.evaluation.metrics
+
+
+def test_a_method_with_kl_samples_its_normal_text_once(demo):
+    run = pipeline.run_repair(demo, spec("irepair_kl", steps=2))
+    assert run.manifest.result["block_counts"]
+    [kept] = (demo.root / "normal").glob("*.json")
+    stamp = kept.stat().st_mtime_ns
+    pipeline.run_repair(demo, spec("dapt_kl", steps=2))
+    assert [p.stat().st_mtime_ns for p in (demo.root / "normal").glob("*.json")] == [stamp]
+
+
+def test_the_repaired_model_can_be_measured_by_its_runs_name(demo):
+    run = pipeline.run_repair(demo, spec())
+    found = pipeline.run_evaluation(demo, MEASURED.model_copy(update={"model": f"run:{run.id}"}))
+    assert found.metrics == run.evaluation.metrics
+
+
+def test_what_cannot_be_repaired_is_told_before_any_work(demo):
+    with pytest.raises(BadModel, match="there is no model named '/nowhere'"):
+        pipeline.run_repair(demo, spec().model_copy(update={"model": "/nowhere"}))
+    empty = Recipe(pool="demo", strategy="uniform", budget=Budget(rows=0))
+    with pytest.raises(MissingInput, match="is empty"):
+        pipeline.run_repair(demo, spec().model_copy(update={"selection": empty}))
+    with pytest.raises(BadInput, match="repair method 'dpo' has no setting 'stpes'"):
+        pipeline.run_repair(demo, spec(stpes=3))
+    assert pipeline.runs(demo) == []
+
+
+class StopsAtOnce(Silent):
+    """Asks for a clean stop from the first step on."""
+
+    def stopping(self) -> bool:
+        return True
+
+
+def test_a_clean_stop_keeps_what_was_best_and_says_so(demo):
+    run = pipeline.run_repair(demo, spec(steps=50), StopsAtOnce())
+    assert run.manifest.result["steps"] < 50
+    assert run.manifest.result["stopped_early"]
+    assert (run.folder / "model").is_dir()
