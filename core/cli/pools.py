@@ -43,6 +43,9 @@ def pool_import(
     dataset_split: Annotated[
         str | None, typer.Option(help="Split of a Hugging Face data set, e.g. train.")
     ] = None,
+    dataset_config: Annotated[
+        str | None, typer.Option(help="Configuration of a Hugging Face data set, where it has several.")
+    ] = None,
     collapse: Annotated[bool, typer.Option(help="Keep one of each set of exactly equal rows.")] = False,
     replace: Annotated[bool, typer.Option(help="Replace a pool of that name that holds other rows.")] = False,
     workspace: WorkspaceOption = None,
@@ -50,7 +53,7 @@ def pool_import(
 ) -> None:
     """Read a table of examples, list what cannot be used, and store the rest as a pool."""
     ws = Workspace.open(workspace)
-    raw = read_table(source, split=dataset_split)
+    raw = read_table(source, split=dataset_split, config=dataset_config)
     guess = guess_mapping(raw)
     mapping = ColumnMapping(
         columns=guess.columns | pairs(columns or [], "--map"), rules=(*guess.rules, *(rules or []))

@@ -109,7 +109,8 @@ def _spec(request: SignalRequest) -> Any:
 
 
 def _params(request: SignalRequest) -> Params:
-    return settings(_spec(request).params, request.params, f"{request.stage} {request.method!r}")
+    kind: type[Params] = _spec(request).params
+    return settings(kind, request.params, f"{request.stage} {request.method!r}")
 
 
 def _filled(ws: Workspace, request: SignalRequest) -> SignalRequest:

@@ -252,5 +252,7 @@ def _one_split(found: dict[str, Any], name: str, split: str | None) -> Any:
         return next(iter(found.values()))
     if split not in found:
         asked = f"has no split {split!r}" if split else "has several splits"
-        raise BadInput(f"the data set {name!r} {asked}; choose one of {', '.join(found)} with --split")
+        raise BadInput(
+            f"the data set {name!r} {asked}; choose one of {', '.join(found)} with --dataset-split"
+        )
     return found[split]

@@ -18,6 +18,10 @@ from core.workspace import Workspace
 from core.workspace.store import PROJECT
 
 
+# Spinning threads were 8 times slower on a busy machine; all of it must be set before torch and numpy load.
+QUIET = {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"}
+
+
 class LocalEngine:
     """An Engine (core.jobs.engines) over subprocess; it takes the exit status of its own children."""
 
@@ -35,8 +39,7 @@ class LocalEngine:
                 stdout=log,
                 stderr=log,
                 cwd=PROJECT,
-                # Spinning threads were 8 times slower on a busy machine; must be set before torch loads.
-                env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1", JOB_MARK: job.id},
+                env={"OPENBLAS_NUM_THREADS": "1"} | os.environ | QUIET | {JOB_MARK: job.id},
                 start_new_session=True,
             )
         self._children[child.pid] = child
