@@ -5,6 +5,7 @@ PY      = $(VENV)/bin/python
 # Torch with spinning threads on a shared machine was seen to be 8 times slower.
 export OMP_WAIT_POLICY = PASSIVE
 export HF_HUB_DISABLE_TELEMETRY = 1
+export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL = help
 .PHONY: help setup setup-dev run demo test check format clean

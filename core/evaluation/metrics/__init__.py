@@ -1,0 +1,1 @@
+"""One file per kind of number: toxicity of continuations, perplexity of texts, composites of both."""

@@ -1,0 +1,186 @@
+"""Repaired models as points: toxicity reduction against perplexity increase, up-right is better."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.evaluation.measures import finite, measure
+from core.evaluation.metrics.composite import toxicity_reduction
+from core.evaluation.units import Units, resample_together
+from core.statistics import percentile_interval
+from core.values import Evaluation, Frozen, Measure
+
+BASE = "base"
+PAIRED = "paired bootstrap over the same units"
+SEPARATE = "from two separate intervals (wider than a paired one)"
+NOT_PROTOCOL = {"name"}  # two protocols of equal settings are one
+
+
+class TradePoint(Frozen):
+    """One model in the plane; a value of None is not drawn, its note says why."""
+
+    label: str
+    reduction: Measure  # share of the base model's toxicity that is gone; higher is better
+    ppl_increase: Measure  # share added to the base model's perplexity; lower is better
+    toxicity: Measure  # the model's own
+    perplexity: Measure
+    is_base: bool = False
+    differs: str = ""  # why it cannot stand on one axis with the base; "" = it can
+
+
+def differences(base: Evaluation, other: Evaluation) -> tuple[str, ...]:
+    """What makes the numbers of two evaluations incomparable, in words; empty = nothing."""
+    protocol = [
+        name
+        for name in type(base.protocol).model_fields
+        if name not in NOT_PROTOCOL and getattr(base.protocol, name) != getattr(other.protocol, name)
+    ]
+    checks = {
+        f"scorer ({base.scorer}, {other.scorer})": base.scorer_hash != other.scorer_hash,
+        f"protocol ({', '.join(protocol)})": bool(protocol),
+        f"pool ({base.pool}, {other.pool})": base.pool_fingerprint != other.pool_fingerprint,
+        "split of the pool": base.split_hash != other.split_hash,
+        f"texts ({', '.join(base.texts) or 'none'}; {', '.join(other.texts) or 'none'})": _texts(base)
+        != _texts(other),
+    }
+    return tuple(what for what, differ in checks.items() if differ)
+
+
+def points(
+    base: Evaluation,
+    runs: Sequence[tuple[str, Evaluation]],
+    *,
+    units: Mapping[str, Units] | None = None,
+    toxicity: str = "toxicity_mean",
+    text: str = "",
+) -> list[TradePoint]:
+    """The base model (label "base", at 0, 0) and then the runs, in the order given.
+
+    toxicity: metric of the vertical axis. text: set of the horizontal axis, "" = the main one. units: label
+    -> Units, the base under "base"; with them the intervals of toxicity_mean and perplexity are paired.
+    """
+    known = dict(units or {})
+    here = _tox(base, toxicity), _ppl(base, text)
+    zero = Measure(value=0.0, low=0.0, high=0.0, n=here[0].n, unit="share of base toxicity", note="reference")
+    out = [
+        TradePoint(
+            label=BASE,
+            reduction=zero,
+            ppl_increase=zero.model_copy(update={"n": here[1].n, "unit": "share of base perplexity"}),
+            toxicity=here[0],
+            perplexity=here[1],
+            is_base=True,
+        )
+    ]
+    for name, run in runs:
+        pair = (known[BASE], known[name]) if BASE in known and name in known else None
+        out.append(_point(name, base, run, pair, toxicity, text))
+    return out
+
+
+def pareto_front(trade: Sequence[TradePoint]) -> list[int]:
+    """Indices of the points that no other beats on both axes, in the order of the staircase.
+
+    Ordered by rising perplexity increase, hence by rising reduction. Points without a value are never on it;
+    of equal points all are.
+    """
+    known = [
+        (float(p.ppl_increase.value), -float(p.reduction.value), at)
+        for at, p in enumerate(trade)
+        if p.reduction.value is not None and p.ppl_increase.value is not None
+    ]
+    front: list[int] = []
+    best: tuple[float, float] | None = None  # cheapest point of the largest reduction so far
+    for cost, loss, at in sorted(known):
+        if best is None or loss < best[1] or (cost, loss) == best:
+            front.append(at)
+            best = (cost, loss)
+    return front
+
+
+def _point(
+    name: str, base: Evaluation, run: Evaluation, pair: tuple[Units, Units] | None, toxicity: str, text: str
+) -> TradePoint:
+    tox, ppl = (_tox(base, toxicity), _tox(run, toxicity)), (_ppl(base, text), _ppl(run, text))
+    units = ("share of base toxicity", "share of base perplexity")
+    if differs := differences(base, run):
+        sentence = f"not comparable with the base model's numbers: they differ in {'; '.join(differs)}"
+        nothing = [Measure(value=None, unit=unit, note=sentence) for unit in units]
+        return TradePoint(
+            label=name,
+            reduction=nothing[0],
+            ppl_increase=nothing[1],
+            toxicity=tox[1],
+            perplexity=ppl[1],
+            differs=sentence,
+        )
+    drawn = resample_together(pair) if pair else None
+    reduction = increase = None
+    if drawn and toxicity == "toxicity_mean":
+        reduction = toxicity_reduction(drawn[0].toxicity, drawn[1].toxicity)
+    main = text or next(iter(base.texts), "")
+    if drawn and main in drawn[0].perplexity:
+        with np.errstate(invalid="ignore"):
+            increase = drawn[1].perplexity[main] / drawn[0].perplexity[main] - 1
+    return TradePoint(
+        label=name,
+        reduction=_change(*tox, reduction, -1, units[0]),
+        ppl_increase=_change(*ppl, increase, 1, units[1]),
+        toxicity=tox[1],
+        perplexity=ppl[1],
+    )
+
+
+def _change(
+    before: Measure, after: Measure, drawn: NDArray[np.float64] | None, sign: int, unit: str
+) -> Measure:
+    """Value sign * (after / before - 1), with paired resamples where there are any, else two intervals."""
+    n = min(before.n, after.n)
+    if before.value is None or after.value is None or before.value == 0:
+        why = (
+            "the base model's value is 0" if before.value == 0 else (after.note or before.note or "no value")
+        )
+        return Measure(value=None, n=n, unit=unit, note=f"n/a: {why}")
+    value = sign * (after.value / before.value - 1)
+    if drawn is not None and len(drawn) > 1 and np.isfinite(drawn).any():
+        interval = percentile_interval(value, drawn[1:][np.isfinite(drawn[1:])])
+        return measure(interval, n, unit, PAIRED)
+    low, high = sorted(sign * (bound - 1) for bound in _ratio_bounds(after, before))
+    return Measure(value=value, low=finite(low), high=finite(high), n=n, unit=unit, note=SEPARATE)
+
+
+def _ratio_bounds(top: Measure, bottom: Measure) -> tuple[float, float]:
+    """Bounds of top / bottom from their own bounds, taken as independent; NaN where there are none.
+
+    MOVER-R, Donner and Zou, "Closed-form confidence intervals for functions of the normal mean and standard
+    deviation", Stat. Methods Med. Res. 21 (2012), 347-359, for a positive denominator.
+    """
+    a, la, ua = top.value, top.low, top.high
+    b, lb, ub = bottom.value, bottom.low, bottom.high
+    if a is None or b is None or la is None or ua is None or lb is None or ub is None or lb <= 0:
+        return math.nan, math.nan
+    low = (a * b - math.sqrt(max(0.0, (a * b) ** 2 - la * ub * (2 * a - la) * (2 * b - ub)))) / (
+        ub * (2 * b - ub)
+    )
+    high = (a * b + math.sqrt(max(0.0, (a * b) ** 2 - ua * lb * (2 * a - ua) * (2 * b - lb)))) / (
+        lb * (2 * b - lb)
+    )
+    return low, high
+
+
+def _tox(model: Evaluation, name: str) -> Measure:
+    return model.metrics.get(name, Measure(value=None, note=f"{name} was not measured"))
+
+
+def _ppl(model: Evaluation, text: str) -> Measure:
+    table = model.texts.get(text, {}) if text else model.metrics
+    return table.get("perplexity", Measure(value=None, note="no text was measured"))
+
+
+def _texts(model: Evaluation) -> dict[str, int]:
+    """Text sets and their sizes: of equal name and size they are taken as equal."""
+    return {name: table["perplexity"].n for name, table in model.texts.items() if "perplexity" in table}

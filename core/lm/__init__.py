@@ -1,0 +1,1 @@
+"""Language models: loading, tokenising, log-probabilities, generation. Nothing here knows what a stage is."""

@@ -1,0 +1,311 @@
+"""Sample continuations of prompts from a causal language model, each row drawing from its own random numbers.
+
+Decoding as in the RealToxicityPrompts protocols (repair-and-evaluation E1): nucleus sampling (Holtzman et
+al., "The Curious Case of Neural Text Degeneration", ICLR 2020, arXiv:1904.09751, section 3.1) or greedy.
+Prompts of equal token length run together without padding, are read once, and their key-value cache is
+repeated per sample.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import BadInput
+from core.lm.tokenise import encode_prompts, start_ids
+from core.values import Reporter, Silent
+
+if TYPE_CHECKING:
+    import torch
+
+    from core.lm.load import LanguageModel
+
+HEAD = 200  # tokens sorted first; rows in which their mass is below top_p are sorted in full: k is unlimited
+COMPACT = 0.75  # drop finished rows once this share or less still runs: every drop copies the whole cache
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How each next token is chosen."""
+
+    new_tokens: int
+    top_p: float
+    temperature: float
+    greedy: bool
+    stops: tuple[int, ...]
+
+
+def sample(
+    lm: LanguageModel,
+    prompts: Sequence[str],
+    *,
+    samples: int = 1,
+    new_tokens: int = 20,
+    top_p: float = 0.9,
+    temperature: float = 1.0,
+    greedy: bool = False,
+    prompt_tokens: int = 32,
+    seed: int = 0,
+    batch: int = 256,
+    reporter: Reporter = Silent(),
+) -> list[list[str]]:
+    """Continuations only, `samples` per prompt in prompt order; a prompt keeps its last `prompt_tokens`.
+
+    A continuation depends on (model, prompt text, its number, seed) alone, up to rounding in the model: not
+    on the other prompts, the batch, or how many samples or tokens were asked for. So equal prompts give equal
+    texts, and more samples extend the first ones. It ends before the end token; it is "" when it ends at once
+    or when the model's output is not finite. Prompts are cut further where prompt and new tokens exceed the
+    model's context. `batch` counts rows (prompt x sample) run at once. Raises BadInput and BadModel.
+    """
+    import torch
+
+    _check(samples, new_tokens, top_p, temperature, prompt_tokens, batch)
+    free = lm.context - len(start_ids(lm.tokenizer))
+    room = max(1, min(new_tokens, free))
+    keep = max(1, min(prompt_tokens, free - room + 1))  # the last new token is never read
+    plan = _Plan(room, top_p, temperature, greedy, _stops(lm))
+    draws = 1 if greedy else samples
+    by_length: dict[int, list[int]] = {}
+    ids = encode_prompts(lm.tokenizer, prompts, keep)
+    for number, tokens in enumerate(ids):
+        by_length.setdefault(len(tokens), []).append(number)
+    texts: list[list[str]] = [[""] * draws for _ in prompts]
+    done = 0
+    with torch.inference_mode(), _eval_mode(lm.model):
+        for length in sorted(by_length):
+            rows = [(number, draw) for number in by_length[length] for draw in range(draws)]
+            for start in range(0, len(rows), batch):
+                reporter.progress(done, len(ids) * draws, "continuations")
+                part = rows[start : start + batch]
+                new = _continue(lm, ids, part, None if greedy else _uniforms(prompts, part, room, seed), plan)
+                for (number, draw), text in zip(part, _decode(lm, new), strict=True):
+                    texts[number][draw] = text
+                done += len(part)
+    reporter.progress(done, len(ids) * draws, "continuations")
+    return [row * samples for row in texts] if greedy else texts
+
+
+def unconditional(
+    lm: LanguageModel,
+    n: int,
+    new_tokens: int = 48,
+    top_p: float = 0.9,
+    seed: int = 0,
+    *,
+    temperature: float = 1.0,
+    batch: int = 256,
+    reporter: Reporter = Silent(),
+) -> list[str]:
+    """`n` texts from the start token alone: the normal text of IRepair (repair-and-evaluation A1)."""
+    if n == 0:
+        return []
+    return sample(
+        lm,
+        [""],
+        samples=n,
+        new_tokens=new_tokens,
+        top_p=top_p,
+        temperature=temperature,
+        prompt_tokens=1,
+        seed=seed,
+        batch=batch,
+        reporter=reporter,
+    )[0]
+
+
+def _check(
+    samples: int, new_tokens: int, top_p: float, temperature: float, prompt_tokens: int, batch: int
+) -> None:
+    counts = {
+        "samples": samples,
+        "new_tokens": new_tokens,
+        "prompt_tokens": prompt_tokens,
+        "batch": batch,
+    }
+    for name, value in counts.items():
+        if value < 1:
+            raise BadInput(f"generation was asked for {name} = {value}; give 1 or more")
+    if not 0 < top_p <= 1:
+        raise BadInput(f"generation was asked for top_p = {top_p}; give a share above 0 and at most 1")
+    if not temperature > 0:
+        raise BadInput(
+            f"generation was asked for temperature = {temperature}; give more than 0, or greedy instead"
+        )
+
+
+@contextmanager
+def _eval_mode(model: Any) -> Iterator[None]:
+    """Dropout off while sampling, also in the middle of a training loop."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+def _stops(lm: LanguageModel) -> tuple[int, ...]:
+    """Every id that ends a text: the tokenizer's, and those the model's generation settings add."""
+    listed = getattr(getattr(lm.model, "generation_config", None), "eos_token_id", None)
+    many = listed if isinstance(listed, (list, tuple)) else [listed]
+    return tuple(sorted({int(i) for i in (lm.tokenizer.eos_token_id, *many) if i is not None}))
+
+
+def _uniforms(
+    prompts: Sequence[str], rows: Sequence[tuple[int, int]], new_tokens: int, seed: int
+) -> NDArray[np.float32]:
+    """Numbers in [0, 1), (rows, new_tokens): a stream per row, named by seed, prompt and sample number."""
+    out = np.empty((len(rows), new_tokens), dtype=np.float32)
+    for at, (number, draw) in enumerate(rows):
+        name = hashlib.sha256(f"{seed}|{draw}|{prompts[number]}".encode("utf-8", "surrogatepass")).digest()
+        rng = np.random.default_rng(int.from_bytes(name[:8], "big"))
+        out[at] = rng.random(new_tokens, dtype=np.float32)
+    return out
+
+
+class _Reader:
+    """Feeds rows to the model and returns next-token logits; remembers by cache where the model has one."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        accepted = inspect.signature(model.forward).parameters
+        self._options: dict[str, Any] = {}
+        if "use_cache" in accepted:
+            self._options["use_cache"] = True
+        if (
+            "logits_to_keep" in accepted
+        ):  # else a long prompt's logits over a large vocabulary fill the memory
+            self._options["logits_to_keep"] = 1
+        self._cache: Any = None
+        self._ids: Any = None
+
+    def start(self, prompts: torch.Tensor, owner: torch.Tensor) -> torch.Tensor:
+        """Read the prompts (u, t) once; row i continues prompt owner[i]. Returns logits (r, vocabulary)."""
+        output = self._model(input_ids=prompts, **self._options)
+        cache = getattr(output, "past_key_values", None)
+        if hasattr(cache, "reorder_cache"):
+            self._cache = cache
+        self._ids = prompts
+        self.keep(owner)
+        logits: torch.Tensor = output.logits
+        return logits[:, -1][owner]
+
+    def step(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Append one token per row (r,) and return the next logits (r, vocabulary)."""
+        import torch
+
+        if self._cache is not None:
+            output = self._model(input_ids=tokens[:, None], past_key_values=self._cache, **self._options)
+        else:
+            self._ids = torch.cat([self._ids, tokens[:, None]], dim=1)
+            output = self._model(input_ids=self._ids, **self._options)
+        logits: torch.Tensor = output.logits
+        return logits[:, -1]
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Continue with these rows only; a row may be named many times."""
+        if self._cache is not None:
+            self._cache.reorder_cache(rows)
+        else:
+            self._ids = self._ids[rows]
+
+
+def _continue(
+    lm: LanguageModel,
+    ids: Sequence[Sequence[int]],
+    rows: Sequence[tuple[int, int]],
+    uniforms: NDArray[np.float32] | None,
+    plan: _Plan,
+) -> list[list[int]]:
+    """New token ids per row, without the end token; all prompts of the rows have one length."""
+    import torch
+
+    device = lm.device
+    unique = list(dict.fromkeys(number for number, _ in rows))
+    place = {number: at for at, number in enumerate(unique)}
+    owner = torch.tensor([place[number] for number, _ in rows], device=device)
+    draws = None if uniforms is None else torch.from_numpy(uniforms).to(device)
+    stops = torch.tensor(plan.stops, dtype=torch.long, device=device)
+    new = torch.full((len(rows), plan.new_tokens), -1, dtype=torch.long, device=device)
+    reader = _Reader(lm.model)
+    logits = reader.start(torch.tensor([list(ids[number]) for number in unique], device=device), owner)
+    running = torch.arange(len(rows), device=device)  # row numbers still fed to the model
+    is_open = torch.ones(len(rows), dtype=torch.bool, device=device)  # of those, the ones not ended yet
+    for step in range(plan.new_tokens):
+        token, finite = _choose(logits, None if draws is None else draws[running, step], plan)
+        new[running[~finite & is_open]] = -1  # a broken row counts as failed: nothing of it is kept
+        is_open &= finite & ~torch.isin(token, stops)
+        new[running[is_open], step] = token[is_open]
+        count = int(is_open.sum())
+        if count == 0 or step + 1 == plan.new_tokens:
+            break
+        if count <= COMPACT * len(running):
+            left = is_open.nonzero()[:, 0]
+            reader.keep(left)
+            running, token, is_open = running[left], token[left], is_open[left]
+        logits = reader.step(token)
+    return [[i for i in row if i >= 0] for row in new.tolist()]
+
+
+def _choose(
+    logits: torch.Tensor, uniforms: torch.Tensor | None, plan: _Plan
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """One token id per row of logits (r, v), and whether the row's distribution is finite at all."""
+    import torch
+
+    scaled = logits.float() / plan.temperature
+    total = torch.logsumexp(scaled, dim=-1, keepdim=True)
+    finite = torch.isfinite(total[:, 0])
+    if uniforms is None:
+        return scaled.argmax(dim=-1), finite
+    log_p = torch.where(finite[:, None], scaled - total, 0.0)
+    return nucleus(log_p, uniforms, plan.top_p), finite
+
+
+def nucleus(log_p: torch.Tensor, uniforms: torch.Tensor, top_p: float, head: int = HEAD) -> torch.Tensor:
+    """Inverse-transform draw from the smallest set of tokens whose mass reaches `top_p`; returns ids (r,).
+
+    log_p (r, v) are log-probabilities, uniforms (r,) lie in [0, 1). Only the `head` largest are sorted; rows
+    in which these do not reach top_p are sorted in full, so the result is that of a full sort.
+    """
+    size = log_p.shape[-1]
+    if top_p >= 1:
+        return _inverse(log_p.exp().cumsum(dim=-1), uniforms)
+    top, ids = log_p.topk(min(head, size), dim=-1)
+    mass = top.exp()
+    cumulative = mass.cumsum(dim=-1)
+    inside = cumulative - mass < top_p  # tokens before this one do not reach top_p yet
+    picked = _inverse((mass * inside).cumsum(dim=-1), uniforms)
+    chosen = ids.gather(-1, picked[:, None])[:, 0]
+    short = (cumulative[:, -1] < top_p).nonzero()[:, 0]
+    if head < size and len(short):
+        chosen[short] = nucleus(log_p[short], uniforms[short], top_p, head=size)
+    return chosen
+
+
+def _inverse(cumulative: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
+    """First position whose cumulative mass exceeds the row's uniform share of the total mass."""
+    import torch
+
+    aim = uniforms[:, None] * cumulative[:, -1:]
+    picked = torch.searchsorted(cumulative, aim, right=True)[:, 0]
+    last = torch.searchsorted(cumulative, cumulative[:, -1:].contiguous())[
+        :, 0
+    ]  # rounding may reach the total
+    return torch.minimum(picked, last)
+
+
+def _decode(lm: LanguageModel, ids: list[list[int]]) -> list[str]:
+    return [
+        str(text)
+        for text in lm.tokenizer.batch_decode(
+            ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+    ]

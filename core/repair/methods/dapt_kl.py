@@ -1,0 +1,38 @@
+"""DAPT with a KL term: learns the good text, and stays near the untouched model on normal text.
+
+The baseline DAPT+KL of IRepair (FSE 2025, doi:10.1145/3715775, section 5), loss as its equation 3.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from core.repair.base import METHODS, KLParams, MethodSpec, Setting
+from core.repair.objectives import Likelihood, WithKL
+from core.repair.scopes import AllWeights
+from core.training.loop import Objective, Scope
+
+
+class DAPTKLParams(KLParams):
+    """Settings of DAPT+KL."""
+
+    lr: float = Field(5e-6, gt=0, description="Learning rate; RMSprop's first steps are ten times as large.")
+    score_prompt: bool = Field(True, description="Learn the prompt's tokens too, as plain text.")
+
+
+def build(setting: Setting) -> tuple[Objective, Scope]:
+    """Weighted NLL of the whole text + KL on normal text, all weights."""
+    return WithKL(Likelihood(setting.lm, setting.params.alpha), setting), AllWeights(setting.lm)
+
+
+METHODS.add(
+    __name__,
+    MethodSpec(
+        title="DAPT with KL (DAPT+KL)",
+        source="doi:10.1145/3715775",
+        needs=("response",),
+        params=DAPTKLParams,
+        build=build,
+        normal=True,
+    ),
+)

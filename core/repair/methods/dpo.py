@@ -1,0 +1,37 @@
+"""Direct preference optimisation: the good response gains over the bad one, relative to the untouched model.
+
+Rafailov et al., NeurIPS 2023, arXiv:2305.18290, equation 7; settings as Lee et al., arXiv:2401.01967.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from core.repair.base import METHODS, MethodSpec, RepairParams, Setting
+from core.repair.objectives import Preferences
+from core.repair.scopes import AllWeights
+from core.training.loop import Objective, Scope
+
+
+class DPOParams(RepairParams):
+    """Settings of DPO."""
+
+    lr: float = Field(1e-6, gt=0, description="Learning rate; RMSprop's first steps are ten times as large.")
+    beta: float = Field(0.1, gt=0, description="How strongly the policy is held to the reference.")
+
+
+def build(setting: Setting) -> tuple[Objective, Scope]:
+    """DPO loss over pairs, all weights."""
+    return Preferences(setting.lm, setting.params.beta), AllWeights(setting.lm)
+
+
+METHODS.add(
+    __name__,
+    MethodSpec(
+        title="Direct preference optimisation (DPO)",
+        source="arXiv:2305.18290",
+        needs=("response", "rejected"),
+        params=DPOParams,
+        build=build,
+    ),
+)

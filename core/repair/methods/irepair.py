@@ -1,0 +1,40 @@
+"""IRepair: each step the block most responsible for the bad text learns the good text, no other weight moves.
+
+Imtiaz et al., "IRepair: An Intent-Aware Approach to Repair Data-Driven Errors in Large Language Models",
+FSE 2025, doi:10.1145/3715775, Algorithms 1 and 2.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from core.repair.base import METHODS, MethodSpec, RepairParams, Setting
+from core.repair.objectives import Likelihood
+from core.repair.scopes import DynamicBlock
+from core.training.loop import Objective, Scope
+
+
+class IRepairParams(RepairParams):
+    """Settings of IRepair."""
+
+    lr: float = Field(2e-5, gt=0, description="Learning rate; RMSprop's first steps are ten times as large.")
+    alpha: float = Field(
+        0.5, ge=0, description="Weight of the repair loss; RMSprop makes it nearly irrelevant."
+    )
+
+
+def build(setting: Setting) -> tuple[Objective, Scope]:
+    """Weighted NLL of the good response, the block with the largest gradient of the bad one."""
+    return Likelihood(setting.lm, setting.params.alpha), DynamicBlock(setting.lm)
+
+
+METHODS.add(
+    __name__,
+    MethodSpec(
+        title="IRepair",
+        source="doi:10.1145/3715775",
+        needs=("response", "rejected"),
+        params=IRepairParams,
+        build=build,
+    ),
+)

@@ -1,0 +1,38 @@
+"""IRepair with KL: the chosen block learns the good text and keeps the model's ways on normal text.
+
+Imtiaz et al., "IRepair: An Intent-Aware Approach to Repair Data-Driven Errors in Large Language Models",
+FSE 2025, doi:10.1145/3715775, Algorithms 1 and 2, equation 3.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from core.repair.base import METHODS, KLParams, MethodSpec, Setting
+from core.repair.objectives import Likelihood, WithKL
+from core.repair.scopes import DynamicBlock
+from core.training.loop import Objective, Scope
+
+
+class IRepairKLParams(KLParams):
+    """Settings of IRepair with KL."""
+
+    lr: float = Field(5e-5, gt=0, description="Learning rate; RMSprop's first steps are ten times as large.")
+
+
+def build(setting: Setting) -> tuple[Objective, Scope]:
+    """Weighted NLL of the good response + KL on normal text, the block the bad one points at."""
+    return WithKL(Likelihood(setting.lm, setting.params.alpha), setting), DynamicBlock(setting.lm)
+
+
+METHODS.add(
+    __name__,
+    MethodSpec(
+        title="IRepair with KL (IRepair+KL)",
+        source="doi:10.1145/3715775",
+        needs=("response", "rejected"),
+        params=IRepairKLParams,
+        build=build,
+        normal=True,
+    ),
+)

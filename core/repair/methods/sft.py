@@ -1,0 +1,36 @@
+"""Supervised fine-tuning: all weights learn the good responses; the prompt is looked at, not learned.
+
+Repair-and-evaluation B, row SFT; learning rate of TRL's SFTTrainer.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from core.repair.base import METHODS, MethodSpec, RepairParams, Setting
+from core.repair.objectives import Likelihood
+from core.repair.scopes import AllWeights
+from core.training.loop import Objective, Scope
+
+
+class SFTParams(RepairParams):
+    """Settings of supervised fine-tuning."""
+
+    lr: float = Field(2e-5, gt=0, description="Learning rate; RMSprop's first steps are ten times as large.")
+
+
+def build(setting: Setting) -> tuple[Objective, Scope]:
+    """NLL of the good response, all weights."""
+    return Likelihood(setting.lm), AllWeights(setting.lm)
+
+
+METHODS.add(
+    __name__,
+    MethodSpec(
+        title="Supervised fine-tuning (SFT)",
+        source="repair-and-evaluation B",
+        needs=("response",),
+        params=SFTParams,
+        build=build,
+    ),
+)

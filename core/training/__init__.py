@@ -1,0 +1,1 @@
+"""Training: from scratch (demo, lab) and the one loop that all repair methods share."""

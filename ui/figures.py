@@ -1,0 +1,366 @@
+"""Plotly figures from plain arrays: the map, bars of shares; nothing here knows pools or files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.values import BEHAVIOURS, Rows
+from ui import downloads, theme
+
+POINTS = 20_000  # above this the browser gets a picture instead of points
+CELLS = 700  # of that picture, along the longer side
+NONE, OTHER, NOISE = "none", "other", "unclustered"
+BEHAVIOUR_WORDS = {
+    "T1": "T1 harmful, refused",
+    "T2": "T2 harmful, answered",
+    "T3": "T3 harmless, answered",
+    "T4": "T4 harmless, refused",
+}
+
+
+@dataclass(frozen=True)
+class Colouring:
+    """One colour per row: discrete classes (codes index names and colours), or values on a scale."""
+
+    title: str
+    names: tuple[str, ...]
+    colours: tuple[str, ...]
+    codes: NDArray[np.int8]  # (n,)
+    values: NDArray[np.float32] | None = None  # (n,) in 0..1, instead of the codes
+
+    def counts(self, rows: Rows) -> NDArray[np.int64]:
+        """How many of `rows` are in each class, (classes,)."""
+        return np.bincount(self.codes[rows], minlength=len(self.names)).astype(np.int64)
+
+
+def by_category(names: Sequence[str], member: NDArray[np.bool_]) -> Colouring:
+    """A row's first category; the 8 most common of the whole pool have a colour, the same on every page."""
+    sizes = member.sum(axis=0)
+    order = sorted(range(len(names)), key=lambda c: (-sizes[c], names[c]))
+    first = np.where(member.any(axis=1), member.argmax(axis=1) if len(names) else 0, -1)
+    return _classes("Category", [names[c] for c in order], _renumber(first, order), rest=NONE)
+
+
+def by_cluster(labels: NDArray[np.integer], words: dict[int, str]) -> Colouring:
+    """The 8 largest clusters have a colour; -1 is unclustered. `words` names a cluster for the legend."""
+    found, sizes = np.unique(labels[labels >= 0], return_counts=True)
+    order = [int(found[i]) for i in np.argsort(-sizes, kind="stable")]
+    titles = [f"{c} {words.get(c, '')}".strip() for c in order]
+    return _classes("Cluster", titles, _renumber(labels, order), rest=NOISE)
+
+
+def by_behaviour(behaviour: NDArray[np.str_]) -> Colouring:
+    """T1..T4 in fixed colours; rows not labelled are grey."""
+    place = {name: i for i, name in enumerate(BEHAVIOURS)}
+    codes = np.array([place.get(str(b), -1) for b in behaviour])
+    return _classes("Behaviour", [BEHAVIOUR_WORDS[b] for b in BEHAVIOURS], codes, rest="not labelled")
+
+
+def by_chosen(n: int, chosen: Rows) -> Colouring:
+    """Chosen rows in the accent, the others grey."""
+    codes = np.ones(n, dtype=np.int8)
+    codes[chosen] = 0
+    return Colouring(
+        "Selected", ("selected", "not selected"), (theme.grey("accent"), theme.grey("none")), codes
+    )
+
+
+def by_value(title: str, values: NDArray[np.floating]) -> Colouring:
+    """A score between 0 and 1; the five equal bins serve as legend, missing values are grey."""
+    bins = np.clip((np.nan_to_num(values, nan=-1.0) * 5).astype(int), -1, 4)
+    bins = np.where(np.isnan(values), 5, np.maximum(bins, 0))
+    names = (*(f"{i / 5:.1f} to {(i + 1) / 5:.1f}" for i in range(5)), "not scored")
+    scale = theme.TOXICITY
+    colours = (*(scale[i] for i in (0, 1, 2, 4, 5)), theme.grey("none"))
+    return Colouring(title, names, colours, bins.astype(np.int8), values.astype(np.float32))
+
+
+def _renumber(codes: NDArray[np.integer], order: Sequence[int]) -> NDArray[np.integer]:
+    """Each code replaced by its place in `order`; -1 stays."""
+    place = np.full(max([*order, 0]) + 2, -1)
+    place[list(order)] = range(len(order))
+    renumbered: NDArray[np.integer] = place[codes]
+    return renumbered
+
+
+def _classes(title: str, names: Sequence[str], codes: NDArray[np.integer], rest: str) -> Colouring:
+    """The first 8 names coloured, later ones put together as "other", -1 shown as `rest`."""
+    top = min(len(names), len(theme.PALETTE))
+    shown, colours = list(names[:top]), list(theme.PALETTE[:top])
+    if len(names) > top:
+        shown.append(f"{OTHER} ({len(names) - top})")
+        colours.append(theme.grey("other"))
+    final = np.where(codes < 0, len(shown), np.minimum(codes, max(len(shown) - 1, 0)))
+    return Colouring(title, (*shown, rest), (*colours, theme.grey("none")), final.astype(np.int8))
+
+
+def frame_box(xy: NDArray[np.floating], pad: float = 0.03) -> tuple[list[float], list[float]]:
+    """Axis ranges that hold all points, with a little room, so that the map fills its frame."""
+    good = xy[np.isfinite(xy).all(axis=1)]
+    if not len(good):
+        return [0.0, 1.0], [0.0, 1.0]
+    low, high = good.min(axis=0).astype(float), good.max(axis=0).astype(float)
+    room = np.maximum((high - low) * pad, 1e-3)
+    return [float(low[0] - room[0]), float(high[0] + room[0])], [
+        float(low[1] - room[1]),
+        float(high[1] + room[1]),
+    ]
+
+
+def map_figure(
+    xy: NDArray[np.floating],
+    colouring: Colouring,
+    rows: Rows,
+    ringed: Rows,
+    *,
+    height: int = 560,
+    legend: bool = False,
+) -> go.Figure:
+    """The map: dots for `rows` (one picture above 20,000), a ring around each of `ringed`; no text inside.
+
+    `legend` names the colours above it, for places where no legend of bars stands beside.
+    """
+    x_range, y_range = frame_box(xy)
+    figure = go.Figure()
+    if len(rows) <= POINTS:
+        figure.add_trace(_dots(xy, colouring, rows, height))
+    else:
+        figure.add_layout_image(_picture(xy, colouring, rows, x_range, y_range))
+        corners = {
+            "x": x_range,
+            "y": y_range,
+            "marker": {"opacity": 0},
+        }  # so that box and lasso have axes to draw on
+        figure.add_trace(go.Scattergl(mode="markers", hoverinfo="skip", **corners))
+    figure.add_trace(
+        go.Scattergl(
+            x=xy[ringed, 0].astype(np.float32),
+            y=xy[ringed, 1].astype(np.float32),
+            mode="markers",
+            hoverinfo="skip",
+            marker={
+                "symbol": "circle-open",
+                "size": 9,
+                "color": theme.grey("ring"),
+                "line": {"width": 1.6, "color": theme.grey("ring")},
+            },
+            unselected={"marker": {"opacity": 1}},
+        )
+    )
+    axis = {"visible": False, "showgrid": False, "zeroline": False}
+    figure.update_layout(
+        **theme.layout(
+            height,
+            dragmode="lasso",
+            xaxis={**axis, "range": x_range},
+            yaxis={**axis, "range": y_range},
+            margin={"l": 0, "r": 0, "t": 0, "b": 0},
+            newselection={"line": {"color": theme.grey("accent"), "width": 2, "dash": "solid"}},
+            uirevision="map",
+        )
+    )
+    if legend:
+        _name_colours(figure, colouring, rows)
+    return figure
+
+
+def _name_colours(figure: go.Figure, colouring: Colouring, rows: Rows) -> None:
+    """Empty traces, one per colour in use: the dots are one trace and have no names of their own."""
+    for name, colour, count in zip(colouring.names, colouring.colours, colouring.counts(rows), strict=True):
+        if count:
+            dot = {"color": colour, "size": 9}
+            figure.add_trace(
+                go.Scatter(x=[None], y=[None], mode="markers", marker=dot, name=theme.short(name))
+            )
+    for trace in figure.data[:2]:
+        trace.showlegend = False
+    figure.update_layout(**theme.legend())
+
+
+def _dots(xy: NDArray[np.floating], colouring: Colouring, rows: Rows, height: int) -> go.Scattergl:
+    if colouring.values is not None:
+        colour: Any = np.nan_to_num(colouring.values[rows], nan=-0.05)
+        scale = _scale_with_missing(colouring.colours[-1])
+        span = {"cmin": -0.1, "cmax": 1.0}
+    else:
+        k = len(colouring.colours)
+        colour, span = colouring.codes[rows], {"cmin": -0.5, "cmax": k - 0.5}
+        scale = [(edge / k, c) for i, c in enumerate(colouring.colours) for edge in (i, i + 1)]
+    size = float(np.clip(10.5 - 1.8 * np.log10(max(len(rows), 1)), 2.8, 8)) * height / 560
+    return go.Scattergl(
+        x=xy[rows, 0].astype(np.float32),
+        y=xy[rows, 1].astype(np.float32),
+        customdata=rows.astype(np.int32),
+        mode="markers",
+        marker={"color": colour, "colorscale": scale, "size": size, "opacity": 0.85, **span},
+        hovertemplate="row %{customdata}<extra></extra>",
+        unselected={"marker": {"opacity": 0.18}},
+    )
+
+
+def _scale_with_missing(missing: str) -> list[tuple[float, str]]:
+    """The toxicity scale over 0..1 of the range -0.1..1, one grey below 0 for missing scores."""
+    start, stops = 0.1 / 1.1, theme.TOXICITY
+    steps = [(start + (1 - start) * i / (len(stops) - 1), c) for i, c in enumerate(stops)]
+    return [(0.0, missing), (start - 1e-6, missing), *steps]
+
+
+def _picture(
+    xy: NDArray[np.floating], colouring: Colouring, rows: Rows, x_range: list[float], y_range: list[float]
+) -> dict[str, Any]:
+    """A density image: each cell has the mixed colour of its rows, more opaque where there are more."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    rgb = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in colouring.colours], dtype=np.float64)
+    unit = (xy[rows] - [x_range[0], y_range[0]]) / [x_range[1] - x_range[0], y_range[1] - y_range[0]]
+    cell = np.clip((unit * CELLS).astype(int), 0, CELLS - 1)
+    flat = (CELLS - 1 - cell[:, 1]) * CELLS + cell[:, 0]
+    count = np.bincount(flat, minlength=CELLS * CELLS)
+    colour = rgb[colouring.codes[rows]]
+    mixed = np.stack([np.bincount(flat, colour[:, i], CELLS * CELLS) for i in range(3)], axis=1)
+    colours = mixed / np.maximum(count, 1)[:, None]
+    strength = np.log1p(count) / np.log1p(max(int(count.max(initial=1)), 1))
+    alpha = np.where(count > 0, 110 + 145 * strength, 0)
+    image = np.concatenate([colours, alpha[:, None]], axis=1).reshape(CELLS, CELLS, 4).astype(np.uint8)
+    file = BytesIO()
+    Image.fromarray(image, "RGBA").save(file, "PNG")
+    import base64
+
+    return {
+        "source": "data:image/png;base64," + base64.b64encode(file.getvalue()).decode(),
+        "xref": "x",
+        "yref": "y",
+        "x": x_range[0],
+        "y": y_range[1],
+        "sizex": x_range[1] - x_range[0],
+        "sizey": y_range[1] - y_range[0],
+        "sizing": "stretch",
+        "layer": "below",
+    }
+
+
+def legend_bars(colouring: Colouring, rows: Rows) -> tuple[go.Figure, pd.DataFrame]:
+    """The legend of the map as bars: each class in its colour, with its count among `rows`."""
+    counts = colouring.counts(rows)
+    keep = [i for i in range(len(counts)) if counts[i] or i < len(theme.PALETTE)]
+    keep = [i for i in keep if counts[i]]
+    frame = pd.DataFrame({"class": [colouring.names[i] for i in keep], "rows": counts[keep]})
+    figure = go.Figure(
+        go.Bar(
+            x=frame["rows"],
+            y=[theme.short(c, 22) for c in frame["class"]],
+            orientation="h",
+            marker={"color": [colouring.colours[i] for i in keep], "line": {"width": 0}},
+            text=[f"{c:,}" for c in frame["rows"]],
+            textposition="outside",
+            cliponaxis=False,
+            hoverinfo="skip",
+        )
+    )
+    top = max(int(frame["rows"].max()) if len(frame) else 1, 1)
+    figure.update_layout(
+        **theme.layout(
+            26 * len(keep) + 16,
+            bargap=0.35,
+            xaxis={"visible": False, "range": [0, top * 1.6], "fixedrange": True},
+            yaxis={
+                "type": "category",
+                "autorange": "reversed",
+                "automargin": True,
+                "showgrid": False,
+                "fixedrange": True,
+                "title": None,
+            },
+        )
+    )
+    return figure, frame
+
+
+def share_bars(
+    names: Sequence[str], chosen: Sequence[float], whole: Sequence[float], *, limit: int = 12
+) -> tuple[go.Figure, pd.DataFrame]:
+    """Shares of the selection (accent bar) and of the eligible rows (grey bar), in percent, largest first."""
+    frame = pd.DataFrame({"group": list(names), "selected %": list(chosen), "eligible %": list(whole)})
+    frame = frame.sort_values("eligible %", ascending=False, kind="stable").reset_index(drop=True)
+    part = frame.head(limit)
+    labels = [theme.short(str(n), 24) for n in part["group"]]
+    figure = go.Figure()
+    for column, colour, width in (
+        ("eligible %", theme.grey("none"), 0.8),
+        ("selected %", theme.grey("accent"), 0.4),
+    ):
+        figure.add_trace(
+            go.Bar(
+                x=part[column],
+                y=labels,
+                orientation="h",
+                name=column.split()[0],
+                width=width,
+                marker={"color": colour, "line": {"width": 0}},
+                hovertemplate=f"%{{x:.1f}} % of the {column.split()[0]} rows<extra></extra>",
+            )
+        )
+    figure.update_layout(
+        **theme.layout(
+            25 * len(part) + 62,
+            barmode="overlay",
+            xaxis={"ticksuffix": " %", "fixedrange": True, "nticks": 5, "title": None},
+            yaxis={
+                "type": "category",
+                "autorange": "reversed",
+                "automargin": True,
+                "showgrid": False,
+                "fixedrange": True,
+                "title": None,
+            },
+        )
+    )
+    figure.update_layout(**theme.legend(traceorder="reversed"))
+    return figure, frame
+
+
+def lines_figure(
+    frame: pd.DataFrame, x: str, names: Sequence[str], *, y_title: str, height: int = 240
+) -> go.Figure:
+    """One line per column of `frame` over `x`."""
+    figure = go.Figure()
+    for i, name in enumerate(names):
+        part = frame[[x, name]].dropna()
+        figure.add_trace(
+            go.Scatter(
+                x=part[x],
+                y=part[name],
+                name=theme.short(name),
+                mode="lines" if len(part) > 1 else "markers",
+                line={"width": 2, "color": theme.PALETTE[i % len(theme.PALETTE)]},
+            )
+        )
+    figure.update_layout(
+        **theme.layout(
+            height,
+            margin={"l": 8, "r": 8, "t": 26, "b": 8},
+            xaxis={"title": {"text": x}, "fixedrange": True},
+            yaxis={"title": {"text": y_title}, "fixedrange": True},
+        )
+    )
+    figure.update_layout(**(theme.legend() if len(names) > 1 else {}))
+    return figure
+
+
+def show(
+    figure: go.Figure, *, key: str, alt: str, data: pd.DataFrame | None = None, name: str = "figure"
+) -> None:
+    """Draw a figure to look at, with its numbers to take along; the mode bar saves the picture."""
+    st.plotly_chart(figure, key=key, config={**theme.CONFIG, "displayModeBar": "hover"}, alt=alt)
+    if data is not None:
+        downloads.table(data, name, key=f"{key}.data", label="Numbers (csv)")
