@@ -134,10 +134,11 @@ def load(folder: str) -> LanguageModel:
 
     if folder:
         return endless(load_model(folder))
-    inner = Tokenizer(models.WordLevel({f"w{i}": i for i in range(1341)}, unk_token="w1"))
+    words = ["<end>", "<unk>", *(f"w{i}" for i in range(1339))]
+    inner = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="<unk>"))
     inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     make: Any = transformers.PreTrainedTokenizerFast
-    tokenizer = make(tokenizer_object=inner, eos_token="w0", unk_token="w1")
+    tokenizer = make(tokenizer_object=inner, eos_token="<end>", unk_token="<unk>")
     torch.manual_seed(0)
     config = transformers.GPT2Config(
         n_layer=6, n_head=4, n_embd=128, n_positions=128, vocab_size=1341, bos_token_id=0, eos_token_id=None
@@ -162,7 +163,7 @@ def made_prompts(lm: LanguageModel, n: int) -> list[str]:
     """Prompts of 5 to 14 tokens, drawn from the vocabulary."""
     rng = np.random.default_rng(0)
     size = len(lm.tokenizer)
-    rows: list[Any] = [rng.integers(1, size, rng.integers(5, 15)).tolist() for _ in range(n)]
+    rows: list[Any] = [rng.integers(2, size, rng.integers(5, 15)).tolist() for _ in range(n)]
     return [lm.tokenizer.decode(row) for row in rows]
 
 

@@ -27,8 +27,8 @@ STRATEGIES = ("uniform", "saps")
 PERCENT = 10.0
 SEEDS = (0, 1, 2)
 METHODS = {  # the demo's settings with more steps: the text is harder than the demo's grammar
-    "dpo": {"lr": 3e-5, "steps": 100, "batch_size": 8},
-    "irepair_kl": {"lr": 3e-4, "steps": 200, "batch_size": 8, "alpha": 2.0},
+    "dpo": {"lr": 3e-5, "steps": 100, "batch": 8},
+    "irepair_kl": {"lr": 3e-4, "steps": 200, "batch": 8, "alpha": 2.0},
 }
 
 
@@ -78,4 +78,6 @@ def _winnow(ws: Workspace, *words: str) -> None:
     """One command of the project; its output goes where ours goes, its failure is ours."""
     print("$ python -m core " + " ".join(words), flush=True)
     command = [sys.executable, "-m", "core", *words, "--workspace", str(ws.root)]
-    subprocess.run(command, cwd=ROOT, check=True)
+    code = subprocess.run(command, cwd=ROOT, check=False).returncode
+    if code != 0:
+        raise SystemExit(code)  # the command has said why

@@ -17,7 +17,7 @@ from core.pool import Built, Mapping, RawTable
 from core.values import FLAGS
 from core.workspace import Workspace, safe_name, write_bytes
 from core.workspace.store import PROJECT
-from ui import downloads
+from ui import downloads, tables
 from ui.guards import plain
 
 UPLOADS = "uploads"
@@ -118,7 +118,7 @@ def mapping_form(raw: RawTable, key: str) -> Mapping:
         key=f"{key}.columns",
         hide_index=True,
         disabled=["field", "meaning"],
-        height=36 * len(frame) + 40,
+        height=tables.height(len(frame), len(frame)),
         column_config={
             "field": st.column_config.TextColumn("Field of the pool", width="small"),
             "column": st.column_config.SelectboxColumn(

@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.jobs import ACTIVE, Job, Jobs
 from core.workspace import Workspace
+from ui import tables
 from ui.guards import link
 from ui.job_panel import EVERY
 
@@ -35,20 +36,17 @@ def newest(ws: Workspace) -> list[Job]:
 
 def table(jobs: list[Job], key: str) -> Job | None:
     """Jobs with their states; returns the one clicked."""
-    frame = pd.DataFrame(
-        [{"job": j.title, "kind": j.kind, "state": _words(j), "error": j.error or ""} for j in jobs]
-    )
+    frame = pd.DataFrame([{"state": _words(j), "job": j.title, "error": j.error} for j in jobs])
     event = st.dataframe(
         frame,
         key=key,
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
-        height=min(36 * len(frame) + 40, 290),
+        height=tables.height(len(frame), 6),
         column_config={
-            "job": st.column_config.TextColumn("Job", width="large"),
-            "kind": st.column_config.TextColumn("Kind", width="small"),
-            "state": st.column_config.TextColumn("State", width="small"),
+            "state": st.column_config.TextColumn("State", width=85),
+            "job": st.column_config.TextColumn("Job", width=250),
             "error": st.column_config.TextColumn("Reason", width="medium"),
         },
         alt="Jobs, newest first, with their states",

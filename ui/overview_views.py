@@ -12,6 +12,7 @@ from core.jobs import ACTIVE, Jobs
 from core.values import Pool
 from core.workspace import Workspace
 from ui import figures, state, trade_off_views
+from ui.arms import sentence
 from ui.guards import link, plain
 from ui.trade_off_figure import numbers, trade_off_figure
 
@@ -68,13 +69,17 @@ def _selection(ws: Workspace, pool: Pool | None) -> tuple[str, str]:
 def _repair(ws: Workspace, pool: Pool | None) -> tuple[str, str]:
     whole = [r for r in pipeline.runs(ws) if pool is None or r.manifest.pool == pool.name]
     going = len(Jobs(ws).list(*ACTIVE))
-    return f"{len(whole)} run{'' if len(whole) == 1 else 's'}", f"{going} jobs running or waiting"
+    return _count(len(whole), "run"), f"{_count(going, 'job')} running or waiting"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def _result(ws: Workspace, pool: Pool | None) -> tuple[str, str]:
     groups = pipeline.trade_off(ws, pool.name) if pool else []
     runs = sum(len(g.runs) for g in groups)
-    return f"{runs} measured", f"{len(groups)} comparable group{'' if len(groups) == 1 else 's'}"
+    return f"{runs} measured", _count(len(groups), "comparable group")
 
 
 def pictures(ws: Workspace, pool: Pool) -> None:
@@ -114,10 +119,7 @@ def _plane(ws: Workspace, pool: Pool) -> None:
     group = max(groups, key=lambda g: len(g.runs))
     found = trade_off_views.group_arms(ws, group, "")
     text = next(iter(group.base.texts), "the texts")
-    figures.show(
-        trade_off_figure(found, text=text, height=430),
-        key="overview.plane",
-        alt="Trade-off",
-        data=numbers(found),
-    )
-    st.caption(plain(trade_off_views.best_line(ws, groups)))
+    said = sentence(group.base, found)
+    figure = trade_off_figure(found, text=text, height=430)
+    figures.show(figure, key="overview.plane", alt=said, data=numbers(found), name="trade-off")
+    st.caption(plain(said))

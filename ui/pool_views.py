@@ -99,7 +99,7 @@ def rows(ws: Workspace, name: str) -> None:
     scored = state.toxicity(ws, pool)
     toxicity = np.asarray(scored.array()) if scored else None
     extra = {"toxicity": tables.values(toxicity, shown)} if scored else {}
-    clicked = tables.show(pool, shown, mask, key="pool.rows", extra=extra, height=400)
+    clicked = tables.show(pool, shown, mask, key="pool.rows", extra=extra, most=10)
     if clicked is not None:
         facts = {} if toxicity is None else {"toxicity": theme.number(float(toxicity[clicked]))}
         tables.card(pool, clicked, mask, facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -15,7 +16,7 @@ from core.pipeline import Run
 from core.repair import METHODS
 from core.values import Budget, EvaluationSpec, Pool, Recipe, RepairSpec, Selection
 from core.workspace import Workspace
-from ui import downloads, job_panel, jobs_view, state
+from ui import downloads, job_panel, jobs_view, state, tables
 from ui.guards import link, plain
 from ui.params_form import params_form
 
@@ -48,9 +49,9 @@ def form(ws: Workspace, pool: Pool) -> None:
     left, right = st.columns(2)
     first = left.number_input("First seed", 0, value=0, key="repair.seed", persist_state="session")
     count = right.number_input("Seeds", 1, MOST_SEEDS, 1, key="repair.seeds", help="One run per seed.")
-    if st.button(
-        "Start repair", type="primary", icon=":material/play_arrow:", key="repair.start", width="stretch"
-    ):
+    ready = _usable(pool, source, method)
+    look: Any = {"type": "primary", "icon": ":material/play_arrow:", "width": "stretch"}
+    if st.button("Start repair", key="repair.start", disabled=not ready, **look):
         spec = RepairSpec(
             selection=_kept(ws, source),
             method=method,
@@ -111,6 +112,21 @@ def _method(source: Selection | Recipe) -> str:
     return str(method)
 
 
+def _usable(pool: Pool, source: Selection | Recipe, method: str) -> bool:
+    """Whether the method can learn from every chosen row; says what to do where it cannot."""
+    eligible = pipeline.eligibility(pool, method).rows
+    columns = " and ".join(n for n in METHODS[method].needs if n != "prompt") or "some text"
+    if not len(eligible):
+        st.warning(plain(f"{METHODS[method].title} needs {columns}; no train row of {pool.name} has that."))
+        return False
+    rows = eligible if isinstance(source, Recipe) else state.rows_of(pool, source.ids)
+    lost = len(rows) - int(np.isin(rows, eligible).sum())
+    if lost:
+        st.warning(plain(f"{lost:,} of these {len(rows):,} rows lack {columns}; select for this method."))
+        link("selection", "Select again")
+    return not lost and len(rows) > 0
+
+
 def _kept(ws: Workspace, source: Selection | Recipe) -> str | Recipe:
     """A selection is stored before it is used, so that the run can be traced to its rows."""
     if isinstance(source, Selection):
@@ -168,8 +184,8 @@ def jobs(ws: Workspace) -> None:
     clicked = jobs_view.table(found, key="repair.jobs")
     watched = clicked.id if clicked else st.session_state.get(WATCHED)
     ids = [j.id for j in found]
-    open_ids = [j.id for j in found if j.state not in ENDED]
-    shown = str(watched) if watched in ids else next(iter(open_ids), ids[0])
+    going = sorted((j for j in found if j.state not in ENDED), key=lambda j: j.state == "queued")
+    shown = str(watched) if watched in ids else next((j.id for j in going), ids[0])
     job_panel.show(ws, shown, key=f"repair.panel.{shown}")
 
 
@@ -185,20 +201,16 @@ def finished(ws: Workspace, pool: Pool) -> None:
     st.dataframe(
         frame,
         hide_index=True,
-        height=min(36 * len(frame) + 40, 330),
+        height=tables.height(len(frame), 8),
         column_config={
-            "run": column.TextColumn("Run", width=270),
-            "rows": column.NumberColumn("Rows", format="localized", width="small"),
-            "seed": column.NumberColumn("Seed", width="small"),
-            "steps": column.NumberColumn("Steps", width="small"),
-            "best step": column.NumberColumn("Best step", width="small"),
-            "seconds": column.NumberColumn("Seconds", format="%.0f", width="small"),
-            "mean toxicity": column.NumberColumn(
-                "Mean toxicity", format="%.4f", width=110, help="After the repair."
-            ),
-            "perplexity": column.NumberColumn(
-                "Perplexity", format="%.3f", width=90, help="On the main held-out text."
-            ),
+            "run": column.TextColumn("Run", width=250),
+            "rows": column.NumberColumn("Rows", format="localized", width=65),
+            "seed": column.NumberColumn("Seed", width=55),
+            "steps": column.NumberColumn("Steps", width=60),
+            "best step": column.NumberColumn("Best step", width=80),
+            "seconds": column.NumberColumn("Seconds", format="%.0f", width=75),
+            "mean toxicity": column.NumberColumn("Mean toxicity", format="%.4f", width=110),
+            "perplexity": column.NumberColumn("Perplexity", format="%.3f", width=90),
         },
         alt="Finished runs with their main numbers",
     )

@@ -278,7 +278,7 @@ def _rows(ws: Workspace, pool: Pool, found: Selection, rows: Rows) -> None:
     """Every chosen row, in the order chosen, with why."""
     mask = state.mask(ws, pool)
     clicked = tables.show(
-        pool, rows, mask, key="selection.rows.table", extra=_reasons(found.reasons), height=420
+        pool, rows, mask, key="selection.rows.table", extra=_reasons(found.reasons), most=10
     )
     if clicked is not None:
         tables.card(pool, clicked, mask, {})

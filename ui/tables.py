@@ -40,9 +40,9 @@ def show(
     *,
     key: str,
     extra: Mapping[str, Sequence[Any]] | None = None,
-    height: int = 330,
+    most: int = 8,
 ) -> int | None:
-    """Draw the rows (500 at most) with a download of all of them; returns the row number clicked, or None."""
+    """Draw the rows (500, `most` in sight) with a download of all; returns the row clicked, or None."""
     shown = {name: values[:SHOWN] for name, values in (extra or {}).items()}
     frame = examples(pool, rows[:SHOWN], mask, shown)
     frame[list(TEXTS)] = frame[list(TEXTS)].map(lambda text: text[:CELL])
@@ -51,7 +51,7 @@ def show(
         frame,
         key=key,
         hide_index=True,
-        height=min(height, 36 * len(frame) + 40),
+        height=height(len(frame), most),
         on_select="rerun",
         selection_mode="single-row",
         column_config=column_config(),
@@ -72,6 +72,11 @@ def show(
         )
     picked = cast(Any, event).selection.rows
     return int(rows[picked[0]]) if picked and picked[0] < len(rows) else None
+
+
+def height(rows: int, most: int) -> int:
+    """Pixels for a table of `rows` rows that shows `most` of them at once, without cutting one."""
+    return 34 * (min(rows, most) + 1) + 3
 
 
 def column_config() -> dict[str, Any]:

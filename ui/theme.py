@@ -60,15 +60,8 @@ def layout(height: int, **more: Any) -> dict[str, Any]:
 
 
 def legend(**more: Any) -> dict[str, Any]:
-    """A horizontal legend above the plot, using the whole width of the figure."""
-    place = {
-        "orientation": "h",
-        "xref": "container",
-        "x": 0,
-        "y": 1.0,
-        "yanchor": "bottom",
-        "font": {"size": 12},
-    }
+    """A horizontal legend above the plot."""
+    place = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 12}}
     return {"showlegend": True, "legend": place | more}
 
 

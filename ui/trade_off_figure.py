@@ -153,7 +153,7 @@ def _front(figure: go.Figure, arms: Sequence[Arm]) -> None:
 def _arrow(figure: go.Figure) -> None:
     """Which way is better, in the corner where the worst points would lie."""
     colour = theme.grey("accent")
-    place = {"xref": "paper", "yref": "paper", "x": 0.13, "y": 0.2, "ax": -50, "ay": 44}
+    place = {"xref": "paper", "yref": "paper", "x": 0.16, "y": 0.24, "ax": -44, "ay": 40}
     look = {"arrowhead": 2, "arrowwidth": 2, "arrowcolor": colour, "font": {"color": colour}}
     figure.add_annotation(text="better", showarrow=True, **place, **look)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -10,7 +12,7 @@ from core.evaluation import TradePoint
 from core.pipeline import TradeGroup
 from core.values import Evaluation, Measure
 from core.workspace import Workspace
-from ui import downloads, figures
+from ui import downloads, figures, tables
 from ui.arms import Arm, arms, sentence
 from ui.guards import plain
 from ui.trade_off_figure import numbers, trade_off_figure
@@ -79,79 +81,63 @@ def chart(ws: Workspace, group: TradeGroup) -> None:
     st.markdown(plain(sentence(group.base, found)))
     if any(len(a.points) == 1 for a in found):
         st.badge("n = 1 seed in some arms", icon=":material/warning:", color="orange")
-    left, right = st.columns([7, 4], gap="medium")
-    with left:
-        figures.show(
-            trade_off_figure(found, text=text or "the texts"),
-            key="trade.chart",
-            alt="Toxicity reduction against perplexity increase: " + sentence(group.base, found),
-            data=numbers(found),
-            name="trade-off",
-        )
-    with right:
-        _arm_table(found)
-        _text_table(ws, group, names)
+    said = sentence(group.base, found)
+    figure = trade_off_figure(found, text=text or "the texts")
+    figures.show(figure, key="trade.chart", alt=said, data=numbers(found), name="trade-off")
+    _arm_table(group, found)
 
 
-def _arm_table(found: list[Arm]) -> None:
-    """One row per arm: means over seeds."""
-    frame = pd.DataFrame(
-        [
-            {
-                "arm": a.label,
-                "seeds": len(a.points),
-                "reduction %": _share(m.reduction) if (m := a.mean) else None,
-                "perplexity %": _share(m.ppl_increase) if m else None,
-            }
-            for a in found
-        ]
-    )
-    st.markdown("**Means over seeds**")
-    st.dataframe(
-        frame,
-        hide_index=True,
-        column_config={
-            "arm": st.column_config.TextColumn("Arm", width="medium"),
-            "seeds": st.column_config.NumberColumn("Seeds", width="small"),
-            "reduction %": st.column_config.NumberColumn(
-                "Reduction", format="%.1f %%", help="Of the base model's mean toxicity."
-            ),
-            "perplexity %": st.column_config.NumberColumn(
-                "Perplexity", format="%+.1f %%", help="Change against the base model."
-            ),
-        },
-        alt="Mean toxicity reduction and perplexity change per arm",
-    )
-
-
-def _text_table(ws: Workspace, group: TradeGroup, names: list[str]) -> None:
-    """The perplexity of every text set, base and arms side by side: a cost may hide in one of them."""
-    rows: list[dict[str, object]] = [{"model": "base"} | {n: _value(group.base, n) for n in names}]
-    for arm in group_arms(ws, group, names[0] if names else ""):
-        means: dict[str, object] = {}
-        for name in names:
-            values = [v for r in arm.runs if r.evaluation and (v := _value(r.evaluation, name)) is not None]
-            means[name] = sum(values) / len(values) if values else None
-        rows.append({"model": arm.label} | means)
+def _arm_table(group: TradeGroup, found: list[Arm]) -> None:
+    """One row per arm, means over seeds; the perplexity of every text, as a cost may hide in one of them."""
+    names = list(group.base.texts)
+    rows = [{"arm": "base model", "seeds": None} | _measured([group.base], group.base, names)]
+    for arm in found:
+        runs = [r.evaluation for r in arm.runs if r.evaluation is not None]
+        rows.append({"arm": arm.label, "seeds": len(arm.points)} | _measured(runs, group.base, names))
     frame = pd.DataFrame(rows)
-    st.markdown("**Perplexity of each text**")
+    column, changed = st.column_config, "Against the base model."
+    config: dict[str, Any] = {
+        "arm": column.TextColumn("Mean over seeds", width=230),
+        "seeds": column.NumberColumn("Seeds", width=60),
+        "toxicity": column.NumberColumn("Mean toxicity", format="%.4f", width=105),
+        "toxicity %": column.NumberColumn(
+            "Change", format="%+.1f %%", width=75, help="Against the base model."
+        ),
+    }
+    for name in names:
+        config[name] = column.NumberColumn(
+            f"PPL {name}", format="%.3f", width=110, help=f"Perplexity on {name}."
+        )
+        config[f"{name} %"] = column.NumberColumn("Change", format="%+.1f %%", width=75)
     st.dataframe(
         frame,
         hide_index=True,
-        column_config={"model": st.column_config.TextColumn("Model", width="medium")}
-        | {n: st.column_config.NumberColumn(n, format="%.3f") for n in names},
-        alt="Perplexity of each text set, base model and arms",
+        height=tables.height(len(frame), 9),
+        column_config=config,
+        alt="Mean toxicity and perplexity of every text, base model and arms, with changes",
     )
-    downloads.table(frame, "perplexities", key="trade.texts.csv")
+    downloads.table(frame, "arms", key="trade.arms.csv")
 
 
-def _value(evaluation: Evaluation, text: str) -> float | None:
-    found = evaluation.texts.get(text, {}).get("perplexity")
-    return found.value if found else None
+def _measured(runs: list[Evaluation], base: Evaluation, names: list[str]) -> dict[str, Any]:
+    """Means over the runs, and their change against the base in percent."""
+    toxicity, before = (_mean([e.metrics.get("toxicity_mean") for e in es]) for es in (runs, [base]))
+    row: dict[str, Any] = {"toxicity": toxicity, "toxicity %": _change(toxicity, before)}
+    for name in names:
+        value, before = (
+            _mean([e.texts.get(name, {}).get("perplexity") for e in es]) for es in (runs, [base])
+        )
+        row |= {name: value, f"{name} %": _change(value, before)}
+    return row
 
 
-def _share(m: Measure) -> float | None:
-    return None if m.value is None else 100 * m.value
+def _mean(measures: list[Measure | None]) -> float | None:
+    values = [m.value for m in measures if m is not None and m.value is not None]
+    return sum(values) / len(values) if values else None
+
+
+def _change(value: float | None, before: float | None) -> float | None:
+    return None if value is None or not before else 100 * (value / before - 1)
 
 
 def run_table(group: TradeGroup) -> None:
@@ -187,7 +173,7 @@ def run_table(group: TradeGroup) -> None:
         frame,
         hide_index=True,
         column_config={
-            "model": st.column_config.TextColumn("Model", width="large"),
+            "model": st.column_config.TextColumn("Model", width=270),
             "value": st.column_config.NumberColumn(SHOWN[str(metric)], format="%.4g"),
             "low": st.column_config.NumberColumn("95 % low", format="%.4g"),
             "high": st.column_config.NumberColumn("95 % high", format="%.4g"),
@@ -227,9 +213,3 @@ def _composites(
 
 def _words(found: dict[str, Measure]) -> dict[str, str]:
     return {name: pipeline.number(m) for name, m in found.items()}
-
-
-def best_line(ws: Workspace, groups: list[TradeGroup]) -> str:
-    """One sentence for the overview, from the largest group."""
-    group = max(groups, key=lambda g: len(g.runs))
-    return sentence(group.base, group_arms(ws, group, ""))

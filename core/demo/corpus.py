@@ -155,6 +155,8 @@ def _scored_text(grammar: Grammar, rng: np.random.Generator) -> str:
     kind = rng.choice(5, p=(0.45, 0.25, 0.1, 0.1, 0.1))
     if kind <= 1:
         text = grammar.continuation(rng, prompt, toxic=bool(kind == 0))
+        if kind == 0 and rng.random() < 0.25:  # noqa: PLR2004 - what is said first does not excuse what follows
+            text = joined(grammar.continuation(rng, prompt, toxic=False), text)
         return joined(prompt.text, text) if rng.random() < 0.2 else text  # noqa: PLR2004 - mostly without it
     if kind == 2:  # noqa: PLR2004
         hard = grammar.expand(str(pick(grammar.hard_negatives, rng)), dict(prompt.words), rng)

@@ -27,6 +27,16 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in VERSIONS}
 
 
+def open_model(source: str, device: str) -> LanguageModel:
+    """The model on the device meant ("auto": the best one there is), with threads that suit its size."""
+    from core.lm.load import load_model, resolve_device
+    from core.lm.threads import use_threads
+
+    lm = load_model(source, device=resolve_device(device))
+    use_threads(sum(weight.numel() for weight in lm.model.parameters()))
+    return lm
+
+
 def filled_spec(ws: Workspace, spec: EvaluationSpec, model: str = "") -> EvaluationSpec:
     """The spec with the model, and the pool's default scorer, where none was named."""
     model = spec.model or model or default_model(ws, spec.pool)
@@ -62,14 +72,12 @@ def read_evaluation(ws: Workspace, key: str) -> Evaluation | None:
 
 def run_evaluation(ws: Workspace, spec: EvaluationSpec, reporter: Reporter | None = None) -> Evaluation:
     """Measure a model, or read what was measured before; stored with all generations."""
-    from core.lm.load import load_model, resolve_device
-
     spec = filled_spec(ws, spec)
     key = evaluation_key(ws, spec)
     with ws.lock(f"evaluation-{key}", timeout=24 * 3600):
         if (stored := read_evaluation(ws, key)) is not None:
             return stored
-        lm = load_model(resolve_model(ws, spec.model), device=resolve_device("auto"))
+        lm = open_model(resolve_model(ws, spec.model), "auto")
         found, tables = measure(ws, lm, spec, reporter or Silent())
         with atomic_folder(ws.path("evaluations", key)) as part:
             write_evaluation(part, found, tables)

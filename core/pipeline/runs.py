@@ -18,6 +18,7 @@ from core.pipeline.evaluations import (
     evaluation_key,
     filled_spec,
     measure,
+    open_model,
     run_evaluation,
     versions,
     write_evaluation,
@@ -119,8 +120,6 @@ def _now() -> str:
 
 def run_repair(ws: Workspace, spec: RepairSpec, reporter: Reporter | None = None) -> Run:
     """Repair, evaluate, store under WORKSPACE/runs/ID; a spec that was run already costs nothing."""
-    from core.lm.load import load_model, resolve_device
-
     reporter = reporter or Silent()
     method = METHODS[spec.method]
     params = settings(method.params, spec.params, f"repair method {spec.method!r}")
@@ -158,7 +157,7 @@ def run_repair(ws: Workspace, spec: RepairSpec, reporter: Reporter | None = None
         with atomic_folder(ws.path("runs", run_id)) as part:
             write_json(part / "spec.json", spec)
             kept = _Kept(reporter, part / "metrics.jsonl")
-            lm = load_model(source, device=resolve_device(spec.device))
+            lm = open_model(source, spec.device)
             train, validation = _examples(pool, chosen, method.needs)
             normal = normal_text(ws, lm, spec.normal, spec.scorer, reporter) if method.normal else []
             result = repair(

@@ -123,7 +123,7 @@ def train(
     made before the first step. Without held-out pairs the last weights stay. A loss that is not finite ends
     the run before it touches a weight.
     """
-    run = _Run(lm, objective, scope, pairs, held_out, params, before, reporter)
+    run = _Run(lm, objective, scope, held_out, params, before, reporter)
     began = time.perf_counter()
     with precision(lm.device, params):
         objective.prepare([*pairs, *held_out], reporter)
@@ -150,14 +150,13 @@ class _Run:
         lm: LanguageModel,
         objective: Objective,
         scope: Scope,
-        pairs: Sequence[Pair],
         held_out: Sequence[Pair],
         params: TrainingParams,
         before: Weights,
         reporter: Reporter,
     ) -> None:
         self.lm, self.objective, self.scope = lm, objective, scope
-        self.pairs, self.held_out, self.params, self.reporter = pairs, held_out, params, reporter
+        self.held_out, self.params, self.reporter = held_out, params, reporter
         self.optimizer = optimizer(lm.model, params.lr)
         self.stopping = EarlyStopping(params.patience)
         self.best: Weights = before

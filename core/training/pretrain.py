@@ -182,7 +182,12 @@ def _measured(model: torch.nn.Module, pieces: Sequence[Sequence[int]]) -> dict[s
 def _save(model: Any, tokenizer: Tokenizer, context: int, folder: Path) -> None:
     """Write the model folder in one piece; a folder that was there before is replaced at the end."""
     import transformers
+    from tokenizers import processors
 
+    # Every document began with the end token: a prompt without it would be a place the model has never seen.
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{END} $A", pair=f"{END} $A {END} $B", special_tokens=[(END, END_ID)]
+    )
     wrapped = transformers.PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         bos_token=END,

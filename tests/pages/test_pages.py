@@ -171,8 +171,9 @@ def test_starting_two_seeds_queues_two_repairs_with_all_they_need(small, opened,
 def test_the_trade_off_counts_seeds_names_intervals_and_draws_base_at_zero(small, opened):
     at = opened("trade_off", small)
     arms = next(f.value for f in at.dataframe if "arm" in f.value)
-    assert arms["seeds"].tolist() == [2, 1]
-    assert arms["reduction %"].round(1).tolist() == [72.5, 87.5]
+    assert arms["arm"][0] == "base model" and arms["seeds"].tolist()[1:] == [2, 1]
+    assert arms["toxicity %"].round(1).tolist() == [0.0, -72.5, -87.5]
+    assert arms["small %"].round(1).tolist() == [0.0, 4.5, 10.0]
     runs = at.dataframe[-1].value
     assert runs["model"][0] == "base" and {"low", "high", "n", "unit", "scorer", "protocol"} <= set(runs)
     assert any("largest reduction" in m.value for m in at.markdown)

@@ -49,7 +49,7 @@ def sentence_transformer(params: SentenceTransformerParams, device: str) -> Enco
 
 
 def _folder(params: SentenceTransformerParams) -> Path:
-    """The model's folder; an id is fetched at once as a whole, without pickles, and without code unless trusted."""
+    """The model's folder; an id is fetched as a whole, without pickles, without code unless trusted."""
     folder = Path(params.model).expanduser()
     if folder.is_dir():
         return folder

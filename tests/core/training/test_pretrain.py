@@ -34,7 +34,9 @@ def test_the_folder_loads_through_the_auto_classes_and_speaks_of_the_end_token(t
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, local_files_only=True)
     assert tokenizer.eos_token == tokenizer.bos_token == tokenizer.pad_token == END
     assert tokenizer.eos_token_id == END_ID == model.config.pad_token_id
-    assert tokenizer.decode(tokenizer("Unseen: naïve 🫖 text")["input_ids"]) == "Unseen: naïve 🫖 text"
+    ids = tokenizer("Unseen: naïve 🫖 text")["input_ids"]
+    assert ids[0] == END_ID, "every training document began with the end token, so must a prompt"
+    assert tokenizer.decode(ids[1:]) == "Unseen: naïve 🫖 text"
     assert model.num_parameters() == facts["weights"]
     assert tokenizer.model_max_length == model.config.n_positions == TINY.context
 
@@ -68,7 +70,7 @@ def test_it_learns_and_the_held_out_loss_is_what_the_saved_model_gives(trained):
     total, count = 0.0, 0
     with torch.inference_mode():  # the slow, obvious way: one document at a time, transformers' own loss
         for text in DOCS[:40]:
-            ids = torch.tensor([[END_ID, *tokenizer(text)["input_ids"], END_ID]])
+            ids = torch.tensor([[*tokenizer(text)["input_ids"], END_ID]])
             total += model(input_ids=ids, labels=ids).loss.item() * (ids.shape[1] - 1)
             count += ids.shape[1] - 1
     assert facts["held_out"]["same"]["tokens"] == count

@@ -47,3 +47,20 @@ def test_pickled_weights_are_never_opened(tmp_path: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(BadModel, match="cannot be loaded"):
         embed(["a"], "sentence_transformer", {"model": str(folder)}, scratch=tmp_path / "scratch")
+
+
+def test_an_id_that_cannot_be_fetched_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+
+    asked: list[list[str]] = []
+
+    def offline(model: str, *, revision: str | None, allow_patterns: list[str]) -> None:
+        asked.append(allow_patterns)
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
+    with pytest.raises(BadModel, match="check the name and the network"):
+        embed(["a"], "sentence_transformer", {"model": "some/model"}, scratch=tmp_path)
+    assert not {"*.py", "*.bin"} & set(asked[0])
