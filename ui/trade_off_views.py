@@ -95,7 +95,7 @@ def _arm_table(group: TradeGroup, found: list[Arm]) -> None:
         runs = [r.evaluation for r in arm.runs if r.evaluation is not None]
         rows.append({"arm": arm.label, "seeds": len(arm.points)} | _measured(runs, group.base, names))
     frame = pd.DataFrame(rows)
-    column, changed = st.column_config, "Against the base model."
+    column = st.column_config
     config: dict[str, Any] = {
         "arm": column.TextColumn("Mean over seeds", width=230),
         "seeds": column.NumberColumn("Seeds", width=60),

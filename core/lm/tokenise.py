@@ -67,9 +67,13 @@ def joiner(prompt: str, response: str) -> str:
 def encode_prompts(tokenizer: Any, prompts: Sequence[str], limit: int) -> list[list[int]]:
     """Token ids of each prompt, its last `limit` ones; an empty prompt is one start token (BOS, else end)."""
     start = start_ids(tokenizer)
-    alone = start or [tokenizer.bos_token_id if tokenizer.bos_token_id is not None else end_id(tokenizer)]
     kept = [ids[-limit:] if limit else [] for ids in _plain(tokenizer, prompts)]
-    return [start + ids if ids else list(alone) for ids in kept]
+    return [start + ids if ids else start or [_lone_start(tokenizer)] for ids in kept]
+
+
+def _lone_start(tokenizer: Any) -> int:
+    """What stands before a text that begins from nothing: BOS, else the end token."""
+    return end_id(tokenizer) if tokenizer.bos_token_id is None else int(tokenizer.bos_token_id)
 
 
 def encode_pairs(

@@ -6,14 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 CHUNK = 4096  # rows that are held in double precision at once
-NEGLIGIBLE = 1e-10  # share of the largest variance below which a direction is rounding noise
 
 
 def principal(vectors: NDArray[np.float32], k: int) -> NDArray[np.float32]:
     """(n, min(n, d, k)) coordinates on the directions of largest variance, largest first.
 
     Each direction's largest loading is positive, so that repeats agree in sign (selection.md, section 4).
-    Directions without variance give zeros, so identical rows stay identical.
     """
     n, d = vectors.shape
     mean = vectors.mean(axis=0, dtype=np.float64)
@@ -23,11 +21,9 @@ def principal(vectors: NDArray[np.float32], k: int) -> NDArray[np.float32]:
         covariance += part.T @ part
     variance, loadings = np.linalg.eigh(covariance)  # ascending
     keep = np.argsort(-variance, kind="stable")[: min(n, d, k)]
-    variance, loadings = variance[keep], loadings[:, keep]
+    loadings = loadings[:, keep]
     largest = np.abs(loadings).argmax(axis=0)
     loadings *= np.where(loadings[largest, np.arange(len(keep))] < 0, -1.0, 1.0)
-    scale = max(float(variance[0]), float(n) * float(np.square(mean).sum()) * NEGLIGIBLE)
-    loadings[:, variance <= scale * NEGLIGIBLE] = 0.0
     coordinates = [(vectors[s : s + CHUNK] - mean) @ loadings for s in range(0, n, CHUNK)]
     return np.asarray(np.concatenate(coordinates), dtype=np.float32)
 

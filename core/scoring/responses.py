@@ -58,6 +58,6 @@ def mean_per_response(
             found = per_token(language_model.model, batch).double()
             owner = batch.response.nonzero()[:, 0]
             sums = torch.zeros(len(part), dtype=torch.float64, device=found.device).index_add(0, owner, found)
-        values[rows[part]] = (sums / batch.attention.sum(1)).cpu().numpy()
+        values[rows[part]] = (sums / batch.response.sum(1)).cpu().numpy()
         reporter.progress(start + len(part), len(order), "responses scored")
     return values

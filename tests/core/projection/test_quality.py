@@ -44,3 +44,11 @@ def test_a_faithful_map_is_better_than_a_shuffled_one() -> None:
 def test_one_row_or_two_have_nothing_to_lose() -> None:
     assert trustworthiness(np.ones((1, 3)), np.zeros((1, 2))) == 1.0
     assert trustworthiness(np.ones((2, 3)), np.zeros((2, 2))) == 1.0
+
+
+def test_a_row_drawn_upon_another_is_held_against_the_map() -> None:
+    # by hand, k = 1: rows 0 and 3 share a place but are third neighbours in truth: 2 (2 + 2) / (4 * 4) lost
+    angle = np.radians([0.0, 20.0, 45.0, 75.0])
+    vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    xy = np.array([[0.0, 0.0], [1.0, 0.0], [2.5, 0.0], [0.0, 0.0]])
+    assert trustworthiness(vectors, xy, neighbours=1) == pytest.approx(0.5)

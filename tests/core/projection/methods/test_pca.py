@@ -45,3 +45,8 @@ def test_normalised_rows_have_length_one_but_zeros_stay() -> None:
     found = project("pca", rows(), {"n_components": 4, "normalise": True})
     assert np.linalg.norm(found, axis=1) == pytest.approx(1, abs=1e-5)
     assert (project("pca", np.ones((3, 4), np.float32), {"normalise": True}) == 0).all()
+
+
+def test_rounding_is_not_blown_up_to_length_one() -> None:
+    same = np.repeat(np.random.default_rng(0).normal(size=(1, 300)), 7, axis=0).astype(np.float32)
+    assert (project("pca", same, {"normalise": True}) == 0).all()
