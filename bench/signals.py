@@ -111,9 +111,8 @@ def main() -> None:
     if asked.rows and asked.rows < len(table):
         table = table.sample(asked.rows, random_state=0)
     print(f"{len(table):,} rows of {asked.file.name}, {asked.threads} thread(s)\n")
-    print(
-        f"{'step':<18}{'seconds':>9}{'CPU s':>8}{'peak MiB':>10}{'trust':>8}{'fill':>7}{'clusters':>10}{'noise':>7}"
-    )
+    heads = f"{'step':<18}{'seconds':>9}{'CPU s':>8}{'peak MiB':>10}"
+    print(heads + "".join(f"{name:>{width}}" for name, width, _ in COLUMNS))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         texts = [f"{p} {r}".strip() for p, r in zip(table["prompt"], table["response"], strict=True)]

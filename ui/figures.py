@@ -187,6 +187,7 @@ def _name_colours(figure: go.Figure, colouring: Colouring, rows: Rows) -> None:
 
 def _dots(xy: NDArray[np.floating], colouring: Colouring, rows: Rows, height: int) -> go.Scattergl:
     if colouring.values is not None:
+        rows = rows[np.argsort(np.nan_to_num(colouring.values[rows], nan=-1.0), kind="stable")]  # high on top
         colour: Any = np.nan_to_num(colouring.values[rows], nan=-0.05)
         scale = _scale_with_missing(colouring.colours[-1])
         span = {"cmin": -0.1, "cmax": 1.0}
@@ -209,8 +210,8 @@ def _dots(xy: NDArray[np.floating], colouring: Colouring, rows: Rows, height: in
 def _scale_with_missing(missing: str) -> list[tuple[float, str]]:
     """The toxicity scale over 0..1 of the range -0.1..1, one grey below 0 for missing scores."""
     start, stops = 0.1 / 1.1, theme.TOXICITY
-    steps = [(start + (1 - start) * i / (len(stops) - 1), c) for i, c in enumerate(stops)]
-    return [(0.0, missing), (start - 1e-6, missing), *steps]
+    edges = [*np.linspace(start, 1.0, len(stops)).tolist()[:-1], 1.0]  # Plotly drops a scale not ending at 1
+    return [(0.0, missing), (start, missing), *zip(edges, stops, strict=True)]
 
 
 def _picture(
@@ -287,7 +288,7 @@ def legend_bars(colouring: Colouring, rows: Rows) -> tuple[go.Figure, pd.DataFra
 
 
 def share_bars(
-    names: Sequence[str], chosen: Sequence[float], whole: Sequence[float], *, limit: int = 12
+    names: Sequence[str], chosen: Sequence[float], whole: Sequence[float], *, limit: int = 14
 ) -> tuple[go.Figure, pd.DataFrame]:
     """Shares of the selection (accent bar) and of the eligible rows (grey bar), in percent, largest first."""
     frame = pd.DataFrame({"group": list(names), "selected %": list(chosen), "eligible %": list(whole)})

@@ -32,6 +32,7 @@ ICONS = {
     "cancelled": "cancel",
     "queued": "schedule",
 }
+POINTS = 800  # of a line; the download has all
 LOG_BYTES = -8_000  # counted from the end
 
 
@@ -112,20 +113,30 @@ def duration(seconds: float) -> str:
 
 def _losses(job: Job, key: str) -> None:
     """Loss parts over steps, and which block each step chose."""
-    rows, _ = read_metrics(job.folder)
+    rows = _metrics(job)
     steps = [r for r in rows if "loss" in r]
     if not steps:
         return
     frame = pd.DataFrame([{"step": r["step"], "loss": r["loss"], **(r.get("parts") or {})} for r in steps])
     names = [c for c in frame.columns if c != "step" and (c == "loss" or len(frame.columns) > 3)]  # noqa: PLR2004
+    thin = frame.iloc[:: max(len(frame) // POINTS, 1)]
     figures.show(
-        figures.lines_figure(frame, "step", names, y_title="loss"),
+        figures.lines_figure(thin, "step", names, y_title="loss"),
         key=f"{key}.loss",
         alt=f"Loss parts over {len(frame)} steps of {job.title}",
         data=frame,
         name="losses",
     )
     _facts(rows, steps[-1])
+
+
+def _metrics(job: Job) -> list[dict[str, Any]]:
+    """All rows measured so far; what was read before is kept in the session, only the rest is read."""
+    known, offset = st.session_state.get(f"metrics.{job.id}", ([], 0))
+    new, offset = read_metrics(job.folder, offset)
+    rows: list[dict[str, Any]] = [*known, *new]
+    st.session_state[f"metrics.{job.id}"] = (rows, offset)
+    return rows
 
 
 def _facts(rows: list[dict[str, Any]], newest: Mapping[str, Any]) -> None:

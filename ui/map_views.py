@@ -25,6 +25,7 @@ CHART = "map.chart"
 COLOURS = ("Category", "Cluster", "Behaviour", "Toxicity", "Selected")
 PICTURES = {"map": "UMAP", "map_pca": "PCA"}
 CLUSTERS = {"hdbscan": "HDBSCAN", "kmeans": "k-means"}
+HEIGHT = 520  # leaves the first rows of the table in sight at 800 pixels
 WORDS = 4  # keywords of a cluster in a legend
 
 
@@ -95,12 +96,13 @@ def explore(ws: Workspace, pool: Pool, position: Signal) -> None:
         _legend(view, colouring, shown, inside, drawn=bool(drawn))
         example = st.container()
         _cluster_card(view, inside)
-    if drawn:
-        _chosen_rows(view, inside, example)
-    else:
-        st.caption(
-            "Draw a lasso (or a box: see the bar above the picture) to list rows; double-click clears it."
-        )
+    with picture:  # under the map, where the eye is; the cards beside may be longer
+        if drawn:
+            _chosen_rows(view, inside, example)
+        else:
+            st.caption(
+                "Draw a lasso (or a box: see the bar above the map) to list rows; double-click clears it."
+            )
 
 
 def _controls(view: View) -> tuple[str, Rows]:
@@ -180,7 +182,7 @@ def _colouring(view: View, colour_by: str, cards: Any) -> Colouring:
 def _chart(view: View, colouring: Colouring, shown: Rows, colour_by: str) -> None:
     """Draw the map; a callback keeps the outline drawn on it, which Streamlit forgets with the colours."""
     st.plotly_chart(
-        figures.map_figure(view.xy, colouring, shown, view.chosen),
+        figures.map_figure(view.xy, colouring, shown, view.chosen, height=HEIGHT),
         key=CHART,
         on_select=partial(_keep_drawn, _drawn_key(view.pool)),
         selection_mode=("box", "lasso"),

@@ -40,12 +40,16 @@ def _shorten(found: re.Match[str]) -> str:
 
 
 def benign(
-    pool: Pool, toxicity: NDArray[np.floating] | None, rejected: NDArray[np.floating] | None = None
+    pool: Pool,
+    toxicity: NDArray[np.floating] | None,
+    rejected: NDArray[np.floating] | None = None,
+    prompt: NDArray[np.floating] | None = None,
 ) -> NDArray[np.bool_]:
     """Rows known to be harmless, (n,): toxicity below 0.2, no harm category, nothing flagged or unscored.
 
     `toxicity` is the stored score of the row's answer, `rejected` that of its rejected side, both (n,) with
-    NaN where unknown; unknown is never benign. A row with both sides needs both scores.
+    NaN where unknown; unknown is never benign. A row with both sides needs both scores. Where the prompt was
+    scored too (`prompt`), a toxic one hides the row as well.
     """
     frame = pool.frame
     if toxicity is None:
@@ -54,6 +58,8 @@ def benign(
     quiet &= np.fromiter((len(c) == 0 for c in frame["category"]), dtype=bool, count=len(pool))
     for flag in ("harmful_request", "harmful_response"):
         quiet &= (frame[flag] != "yes").to_numpy()
+    if prompt is not None:
+        quiet &= ~(np.asarray(prompt) >= BENIGN_BELOW)
     both = ((frame["response"] != "") & (frame["rejected"] != "")).to_numpy()
     scored = np.zeros(len(pool), dtype=bool) if rejected is None else np.asarray(rejected) < BENIGN_BELOW
     safe: NDArray[np.bool_] = quiet & (~both | scored)

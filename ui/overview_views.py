@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from core import pipeline
+from core.demo import plan
 from core.jobs import ACTIVE, Jobs
 from core.values import Pool
 from core.workspace import Workspace
@@ -31,7 +32,7 @@ def flow(ws: Workspace, pool: Pool | None) -> None:
     for column, (title, page, label, state_of) in zip(
         st.columns(len(steps), gap="small"), steps, strict=True
     ):
-        with column.container(border=True, height="stretch"):
+        with column.container(border=True, height="stretch", gap="xsmall"):
             st.caption(title)
             big, small = state_of(ws, pool)
             st.markdown(f"#### {plain(big)}")
@@ -53,7 +54,8 @@ def _map(ws: Workspace, pool: Pool | None) -> tuple[str, str]:
     if pool is None:
         return "–", "needs a pool"  # noqa: RUF001 - a dash, typeset
     there = sum(state.find(ws, need, pool) is not None for need in SIGNALS)
-    return f"{there} of {len(SIGNALS)}", "map, two clusterings and toxicity computed"
+    big = "ready" if there == len(SIGNALS) else f"{there} of {len(SIGNALS)} ready"
+    return big, "map, two clusterings, toxicity"
 
 
 def _selection(ws: Workspace, pool: Pool | None) -> tuple[str, str]:
@@ -105,9 +107,21 @@ def _thumbnail(ws: Workspace, pool: Pool) -> None:
     chosen = state.choice(pool)
     ringed = state.rows_of(pool, chosen.ids) if chosen else rows[:0]
     figure = figures.map_figure(
-        np.asarray(position.array()), colouring, rows, ringed, height=430, legend=True
+        np.asarray(position.array()), colouring, rows, ringed, height=400, legend=True
     )
     figures.show(figure, key="overview.map", alt=f"Map of {pool.name}, coloured by category")
+
+
+def _offer_demo(ws: Workspace) -> None:
+    """The demo's own repairs at one click; they are computed here and now, nothing is canned."""
+    specs = plan.specs()
+    if st.button(f"Run the demo's {len(specs)} repairs", icon=":material/play_arrow:", key="overview.demo"):
+        for spec in specs:
+            Jobs(ws).submit("repair", spec, spec.name, once=True)
+        st.switch_page("../pages/repair.py")
+    st.caption(
+        "Two strategies, two methods, three seeds each: minutes on a laptop, and they go on by themselves."
+    )
 
 
 def _plane(ws: Workspace, pool: Pool) -> None:
@@ -115,11 +129,13 @@ def _plane(ws: Workspace, pool: Pool) -> None:
     if not groups:
         st.info("No measured repair yet. Choose rows, start a repair, and its point appears here.")
         link("selection", "Choose rows")
+        if pool.name == plan.POOL:
+            _offer_demo(ws)
         return
     group = max(groups, key=lambda g: len(g.runs))
     found = trade_off_views.group_arms(ws, group, "")
     text = next(iter(group.base.texts), "the texts")
     said = sentence(group.base, found)
-    figure = trade_off_figure(found, text=text, height=430)
+    figure = trade_off_figure(found, text=text, height=400)
     figures.show(figure, key="overview.plane", alt=said, data=numbers(found), name="trade-off")
     st.caption(plain(said))

@@ -20,7 +20,7 @@ from ui.guards import link, plain
 from ui.params_form import params_form
 
 CLUSTERS = ("hdbscan", "kmeans")  # the first that is there is shown
-LIMIT = 12  # bars of one chart
+LIMIT = 14  # bars of one chart
 FIRST = "uniform"  # needs no signal, so the page shows something at once
 
 
@@ -258,7 +258,7 @@ def _map(ws: Workspace, pool: Pool, rows: Rows) -> None:
         link("map", "Make it on the Map page")
         return
     colouring = figures.by_category(*pool.categories())
-    left, right = st.columns([7, 3], gap="medium")
+    left, right = st.columns([5, 3], gap="small")
     with left:
         figure = figures.map_figure(
             np.asarray(position.array()), colouring, np.arange(len(pool)), rows, height=480

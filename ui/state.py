@@ -6,6 +6,7 @@ from typing import cast
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from core import pipeline
 from core.errors import UnknownName
@@ -78,17 +79,17 @@ def toxicity(ws: Workspace, pool: Pool) -> Signal | None:
 
 def mask(ws: Workspace, pool: Pool) -> Mask:
     """What of this pool may be shown now."""
-    scored = toxicity(ws, pool)
-    other = find(ws, "score:toxicity", pool, params={"text": "rejected"})
-    digests = tuple(s.key.digest if s else "" for s in (scored, other))
-    return Mask(_safe(pool.fingerprint, digests, pool, scored, other), revealed())
+    sides = ("rejected", "prompt")
+    signals = [toxicity(ws, pool), *(find(ws, "score:toxicity", pool, params={"text": t}) for t in sides)]
+    digests = tuple(s.key.digest if s else "" for s in signals)
+    return Mask(_safe(pool.fingerprint, digests, pool, signals), revealed())
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _safe(
-    fingerprint: str, digests: tuple[str, ...], _pool: Pool, _scored: Signal | None, _other: Signal | None
-) -> np.ndarray:
-    return benign(_pool, _scored.array() if _scored else None, _other.array() if _other else None)
+    fingerprint: str, digests: tuple[str, ...], _pool: Pool, _signals: list[Signal | None]
+) -> NDArray[np.bool_]:
+    return benign(_pool, *(s.array() if s else None for s in _signals))
 
 
 def choice(pool: Pool) -> Selection | None:

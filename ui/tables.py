@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.values import Pool, Rows
+from core.values import BEHAVIOURS, Pool, Rows
 from ui import downloads
 from ui.guards import plain
 from ui.masking import Mask
@@ -76,7 +76,7 @@ def show(
 
 def height(rows: int, most: int) -> int:
     """Pixels for a table of `rows` rows that shows `most` of them at once, without cutting one."""
-    return 34 * (min(rows, most) + 1) + 3
+    return 33 * min(rows, most) + 36
 
 
 def column_config() -> dict[str, Any]:
@@ -104,7 +104,7 @@ def card(pool: Pool, row: int, mask: Mask, facts: Mapping[str, str]) -> None:
     with st.container(border=True):
         st.markdown(f"**{plain(str(part['id']))}**")
         words = [
-            str(part["behaviour"]),
+            str(part["behaviour"]) if part["behaviour"] in BEHAVIOURS else "",
             *(str(c) for c in part["category"]),
             *(f"{k} {v}" for k, v in facts.items()),
         ]

@@ -8,14 +8,7 @@ import streamlit as st
 
 # Okabe-Ito without black, plus a brown: apart under the three common colour deficiencies (CIE distance 14).
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C564B", "#E8D500")
-TOXICITY = (
-    "#2F4B7C",
-    "#5A78A8",
-    "#A5B8CC",
-    "#F0C987",
-    "#E08A3C",
-    "#B8410F",
-)  # blue to orange, never red to green
+TOXICITY = ("#5B7DB1", "#8FA8CC", "#C9CFD6", "#F0C987", "#E08A3C", "#C4420F")  # never red to green
 GREYS = {
     "light": {
         "other": "#A9B3B0",

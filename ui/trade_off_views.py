@@ -97,18 +97,16 @@ def _arm_table(group: TradeGroup, found: list[Arm]) -> None:
     frame = pd.DataFrame(rows)
     column = st.column_config
     config: dict[str, Any] = {
-        "arm": column.TextColumn("Mean over seeds", width=230),
-        "seeds": column.NumberColumn("Seeds", width=60),
-        "toxicity": column.NumberColumn("Mean toxicity", format="%.4f", width=105),
-        "toxicity %": column.NumberColumn(
-            "Change", format="%+.1f %%", width=75, help="Against the base model."
-        ),
+        "arm": column.TextColumn("Mean over seeds", width=205),
+        "seeds": column.NumberColumn("Seeds", width=55),
+        "toxicity": column.NumberColumn("Mean toxicity", format="%.4f", width=100),
+        "toxicity %": column.NumberColumn("Change", format="%+.1f %%", width=68),
     }
+    family = {name.partition("-")[0] for name in names}  # "demo-normal", "demo-clean": one family
     for name in names:
-        config[name] = column.NumberColumn(
-            f"PPL {name}", format="%.3f", width=110, help=f"Perplexity on {name}."
-        )
-        config[f"{name} %"] = column.NumberColumn("Change", format="%+.1f %%", width=75)
+        short = name.partition("-")[2] if len(names) > 1 == len(family) else name
+        config[name] = column.NumberColumn(f"PPL {short}", format="%.3f", width=105, help=f"On {name}.")
+        config[f"{name} %"] = column.NumberColumn("Change", format="%+.1f %%", width=68)
     st.dataframe(
         frame,
         hide_index=True,

@@ -10,9 +10,10 @@ import typer
 from core import pipeline
 from core.cli.options import ExampleOption, JsonOption, WorkspaceOption, example, read_input, show
 from core.cli.terminal import Terminal
+from core.demo import plan
 from core.errors import BadInput
 from core.evaluation import PROTOCOLS
-from core.values import Budget, Evaluation, EvaluationSpec, Recipe, RepairSpec
+from core.values import Evaluation, EvaluationSpec, RepairSpec
 from core.workspace import Workspace, plain, write_json
 
 app = typer.Typer()
@@ -30,15 +31,7 @@ def repair_command(
 ) -> None:
     """Repair one model with one selection by one method and seed, then measure it."""
     if print_example:
-        example(
-            RepairSpec(
-                selection=Recipe(pool="demo", strategy="uniform", budget=Budget(percent=10.0)),
-                method="dpo",
-                params={"lr": 3e-5, "steps": 50, "batch_size": 8},
-                model="demo",
-                evaluation=EvaluationSpec(pool="demo-prompts", texts=("demo-normal",)),
-            )
-        )
+        example(plan.spec("uniform", "dpo", seed=0))
     if spec is None:
         raise BadInput("give a repair spec: a json file, or '-' for standard input (see --print-example)")
     ws = Workspace.open(workspace)

@@ -9,7 +9,8 @@ in small batches.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,12 +154,13 @@ def _build(
     from detoxify.detoxify import get_model_and_tokenizer
 
     try:
-        model, tokenizer = get_model_and_tokenizer(
-            **arguments,
-            num_classes=len(classes),
-            state_dict=dict(weights),
-            huggingface_config_path=None if folder is None else str(folder),
-        )
+        with _quiet():
+            model, tokenizer = get_model_and_tokenizer(
+                **arguments,
+                num_classes=len(classes),
+                state_dict=dict(weights),
+                huggingface_config_path=None if folder is None else str(folder),
+            )
     except (OSError, RuntimeError, ValueError, AttributeError, TypeError, KeyError) as error:
         raise BadModel(
             f"the scorer {name!r} cannot be built ({_line(error)}); check that its folder holds config.json "
@@ -199,6 +201,20 @@ def _check(name: str, classes: list[str], model: Any, tokenizer: Any, weights: M
         raise BadModel(
             f"scorer {name!r} has no class 'toxicity', only {', '.join(classes)}; Winnow needs that one"
         )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars of transformers on stderr: the reporter is the only voice."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _line(error: Exception) -> str:

@@ -7,9 +7,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import pipeline
+from core.demo import plan
 from core.jobs import Jobs
 from core.pool import list_pools, load_pool
 from core.selection import STRATEGIES
+from core.workspace import Workspace
+from core.workspace.store import SHIPPED
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(p.stem for p in (ROOT / "pages").glob("*.py"))
@@ -177,3 +180,14 @@ def test_the_trade_off_counts_seeds_names_intervals_and_draws_base_at_zero(small
     runs = at.dataframe[-1].value
     assert runs["model"][0] == "base" and {"low", "high", "n", "unit", "scorer", "protocol"} <= set(runs)
     assert any("largest reduction" in m.value for m in at.markdown)
+
+
+@pytest.mark.skipif(not (SHIPPED / "manifest.json").is_file(), reason="the demo's artefacts are not built")
+def test_the_first_screen_shows_the_demo_and_its_repairs_start_at_one_click(tmp_path, monkeypatch):
+    monkeypatch.setattr("core.jobs.table.ensure_supervisor", lambda ws: None)
+    ws = Workspace.open(tmp_path / "ws")
+    app = AppTest.from_file(str(ROOT / "ui" / "main.py"), default_timeout=30)
+    app.session_state["workspace"] = ws
+    assert not app.run().exception and app.selectbox(key="pool").value == plan.POOL
+    app.button(key="overview.demo").click().run()
+    assert not app.exception and len(Jobs(ws).list("queued")) == len(plan.specs())

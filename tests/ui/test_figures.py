@@ -93,3 +93,12 @@ def test_bars_and_their_table_hold_the_same_numbers():
 
 def test_no_figure_can_be_sent_to_a_cloud():
     assert theme.CONFIG["showSendToCloud"] is False
+
+
+def test_the_toxicity_scale_is_one_that_plotly_takes_and_high_rows_lie_on_top():
+    values = RNG.random(500)
+    figure = figures.map_figure(XY, figures.by_value("Toxicity", values), np.arange(500), NOBODY)
+    edges = [edge for edge, _ in figure.data[0].marker.colorscale]
+    assert edges[0] == 0 and edges[-1] == 1 and edges == sorted(edges)
+    drawn = figure.data[0].customdata
+    assert values[drawn[-1]] == values.max() and sorted(drawn.tolist()) == list(range(500))
