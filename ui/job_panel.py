@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -51,16 +52,29 @@ def last(ws: Workspace, kind: str, spec: Mapping[str, Any]) -> Job | None:
     return next((j for j in Jobs(ws).list() if same(j, kind, spec)), None)
 
 
-def show(ws: Workspace, job_id: str, *, key: str, compact: bool = False) -> None:
-    """Draw the job; looks again every 2 seconds until it has ended, then redraws the page once and rests."""
-    ended = Jobs(ws).get(job_id).state in ENDED
-    st.fragment(_panel, run_every=None if ended else EVERY, key=key)(ws, job_id, key, compact, ended)
+def show(ws: Workspace, job_id: str, *, key: str) -> None:
+    """Draw the job in short; looks again until it has ended, then redraws the page once and rests."""
+    timed(partial(_short, ws, job_id, key), ended=Jobs(ws).get(job_id).state in ENDED, key=key)
 
 
-def _panel(ws: Workspace, job_id: str, key: str, compact: bool, ended: bool) -> None:
+def _short(ws: Workspace, job_id: str, key: str) -> bool:
     job = Jobs(ws).get(job_id)
-    if job.state in ENDED and not ended:
-        st.rerun()  # the whole page: results are there now, and the timer stops
+    draw(ws, job, key=key, compact=True)
+    return job.state in ENDED
+
+
+def timed(body: Callable[[], bool], *, ended: bool, key: str) -> None:
+    """Run `body` every 2 seconds until it returns True (nothing goes on), then the whole page once more."""
+
+    def look() -> None:
+        if body() and not ended:
+            st.rerun()  # results are there now, and the timer stops
+
+    st.fragment(look, run_every=None if ended else EVERY, key=key)()
+
+
+def draw(ws: Workspace, job: Job, *, key: str, compact: bool = False) -> None:
+    """One look at the job: state, stop button, progress; losses and log unless `compact`."""
     with st.container(border=True):
         _head(ws, job, key)
         _progress(job)

@@ -15,8 +15,8 @@ from core import pipeline
 from core.projection.polygon import box, select_by_polygon
 from core.values import BEHAVIOURS, Pool, Rows
 from core.workspace import Signal, Workspace
-from ui import figures, needs, state, tables, theme
-from ui.figures import Colouring
+from ui import colours, figures, needs, state, tables, theme
+from ui.colours import Colouring
 from ui.guards import plain
 from ui.masking import Mask
 from ui.pool_views import any_or, contains
@@ -165,18 +165,18 @@ def _colouring(view: View, colour_by: str, cards: Any) -> Colouring:
     if colour_by == "Cluster" and view.clusters is not None:
         labels = np.asarray(view.clusters.array())
         words = {c: " ".join(_keywords(view, c)[:WORDS]) for c in np.unique(labels[labels >= 0]).tolist()}
-        return figures.by_cluster(labels, words)
+        return colours.by_cluster(labels, words)
     if colour_by == "Behaviour":
-        return figures.by_behaviour(pool.column("behaviour"))
+        return colours.by_behaviour(pool.column("behaviour"))
     if colour_by == "Toxicity" and view.toxicity is not None:
-        return figures.by_value("Toxicity", view.toxicity)
+        return colours.by_value("Toxicity", view.toxicity)
     if colour_by == "Selected":
-        return figures.by_chosen(len(pool), view.chosen)
+        return colours.by_chosen(len(pool), view.chosen)
     if colour_by != "Category":
         need = "score:toxicity" if colour_by == "Toxicity" else f"cluster:{st.session_state['map.clusters']}"
         with cards:
             needs.offer(view.ws, (pipeline.request_for(need, pool.name),), key=f"map.{colour_by}")
-    return figures.by_category(*pool.categories())
+    return colours.by_category(*pool.categories())
 
 
 def _chart(view: View, colouring: Colouring, shown: Rows, colour_by: str) -> None:
@@ -254,7 +254,7 @@ def _cluster_card(view: View, inside: Rows) -> None:
         rows = np.flatnonzero(labels == cluster)
         st.markdown(f"**{len(rows):,} rows**")
         st.text(" · ".join(_keywords(view, int(cluster))) or "no keywords")
-        figure, frame = figures.legend_bars(figures.by_category(*view.pool.categories()), rows)
+        figure, frame = figures.legend_bars(colours.by_category(*view.pool.categories()), rows)
         figures.show(
             figure, key="map.cluster.shares", alt=f"Cluster {cluster} by category", data=frame, name="cluster"
         )

@@ -22,7 +22,7 @@ def offer(ws: Workspace, requests: Sequence[SignalRequest], *, key: str) -> None
         if job is None:
             open_requests.append(request)
         else:
-            job_panel.show(ws, job.id, key=f"{key}.{job.id}", compact=True)
+            job_panel.show(ws, job.id, key=f"{key}.{job.id}")
     if not open_requests:
         return
     with st.container(border=True):

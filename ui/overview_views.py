@@ -12,7 +12,7 @@ from core.demo import plan
 from core.jobs import ACTIVE, Jobs
 from core.values import Pool
 from core.workspace import Workspace
-from ui import figures, state, trade_off_views
+from ui import colours, figures, state, trade_off_views
 from ui.arms import sentence
 from ui.guards import link, plain
 from ui.trade_off_figure import numbers, trade_off_figure
@@ -97,7 +97,7 @@ def pictures(ws: Workspace, pool: Pool) -> None:
 
 def _thumbnail(ws: Workspace, pool: Pool) -> None:
     position = state.find(ws, "vectors:map", pool)
-    colouring = figures.by_category(*pool.categories())
+    colouring = colours.by_category(*pool.categories())
     rows = np.arange(len(pool))
     if position is None:
         st.caption("Rows by category; the map is not computed yet.")

@@ -11,7 +11,7 @@ from core import pool as stage
 from core.pool import Mapping
 from core.values import BEHAVIOURS, SPLITS, Pool, Rows
 from core.workspace import Workspace
-from ui import downloads, figures, imports, state, tables, theme
+from ui import colours, downloads, figures, imports, state, tables, theme
 from ui.guards import plain, sentences
 
 PAGE = 100  # rows per page of the table
@@ -51,7 +51,7 @@ def shares(ws: Workspace, name: str) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         st.markdown("**Rows by category**")
-        coloured = figures.by_category(*pool.categories())
+        coloured = colours.by_category(*pool.categories())
         figure, frame = figures.legend_bars(coloured, rows)
         figures.show(
             figure,
@@ -62,7 +62,7 @@ def shares(ws: Workspace, name: str) -> None:
         )
     with right:
         st.markdown("**Rows by behaviour**")
-        coloured = figures.by_behaviour(pool.column("behaviour"))
+        coloured = colours.by_behaviour(pool.column("behaviour"))
         figure, frame = figures.legend_bars(coloured, rows)
         figures.show(
             figure,

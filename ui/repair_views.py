@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import streamlit as st
 from core import pipeline
 from core.demo import plan
 from core.evaluation import PROTOCOLS
-from core.jobs import ENDED, Jobs
+from core.jobs import ACTIVE, Jobs
 from core.pipeline import Run
 from core.repair import METHODS
 from core.values import Budget, EvaluationSpec, Pool, Recipe, RepairSpec, Selection
@@ -21,7 +22,6 @@ from ui.guards import link, plain
 from ui.params_form import params_form
 
 MOST_SEEDS = 10
-WATCHED = "repair.watched"  # the job whose panel is open
 
 
 def form(ws: Workspace, pool: Pool) -> None:
@@ -32,6 +32,7 @@ def form(ws: Workspace, pool: Pool) -> None:
         "Model",
         _with_default(pipeline.models(ws), pipeline.default_model(ws, pool.name)),
         key="repair.model",
+        persist_state="session",
         accept_new_options=True,
         help="A name, a folder with config.json and safetensors, or a Hugging Face id.",
     )
@@ -48,7 +49,9 @@ def form(ws: Workspace, pool: Pool) -> None:
         evaluation = _evaluation(ws, pool, str(model), demo)
     left, right = st.columns(2)
     first = left.number_input("First seed", 0, value=0, key="repair.seed", persist_state="session")
-    count = right.number_input("Seeds", 1, MOST_SEEDS, 1, key="repair.seeds", help="One run per seed.")
+    count = right.number_input(
+        "Seeds", 1, MOST_SEEDS, 1, key="repair.seeds", help="One run per seed.", persist_state="session"
+    )
     ready = _usable(pool, source, method)
     look: Any = {"type": "primary", "icon": ":material/play_arrow:", "width": "stretch"}
     if st.button("Start repair", key="repair.start", disabled=not ready, **look):
@@ -59,7 +62,7 @@ def form(ws: Workspace, pool: Pool) -> None:
             model=str(model),
             evaluation=evaluation,
         )
-        start_runs(ws, spec, [int(first) + i for i in range(int(count))], _short(source))
+        start_runs(ws, spec, [int(first) + i for i in range(int(count))], _title(source))
 
 
 def _with_default(names: list[str], default: str) -> list[str]:
@@ -97,6 +100,10 @@ def _short(source: Selection | Recipe) -> str:
     return f"{r.strategy}, {len(source.ids):,} rows for {r.method}, seed {r.seed} ({source.key[:6]})"
 
 
+def _title(source: Selection | Recipe) -> str:
+    return "all rows" if isinstance(source, Recipe) else f"{source.recipe.strategy}, {len(source.ids):,} rows"
+
+
 def _method(source: Selection | Recipe) -> str:
     meant = source.method if isinstance(source, Recipe) else source.recipe.method
     names = list(METHODS)
@@ -106,6 +113,7 @@ def _method(source: Selection | Recipe) -> str:
         names.index(meant) if meant in names else 0,
         format_func=lambda m: METHODS[m].title,
         key=f"repair.method.{getattr(source, 'key', 'all')}",
+        persist_state="session",
     )
     needs = " and ".join(n for n in METHODS[method].needs if n != "prompt")
     st.caption(plain(f"Source: {METHODS[method].source} · needs {needs or 'any text'}"))
@@ -169,24 +177,28 @@ def start_runs(ws: Workspace, spec: RepairSpec, seeds: list[int], rows: str) -> 
         )
     for seed in seeds:
         one = spec.model_copy(update={"seed": seed})
-        title = f"{spec.method}, {rows}, seed {seed}"
-        st.session_state[WATCHED] = Jobs(ws).submit("repair", one, title, once=True)
+        Jobs(ws).submit("repair", one, f"{spec.method}: {rows}, seed {seed}", once=True)
     st.toast(f"{len(seeds)} run{'s' if len(seeds) > 1 else ''} queued.")
     st.rerun()
 
 
 def jobs(ws: Workspace) -> None:
-    """The newest jobs, and the one that is watched."""
+    """The newest jobs and the one that is watched, looked at again while any goes on."""
+    going = bool(Jobs(ws).list(*ACTIVE))
+    job_panel.timed(partial(_look, ws), ended=not going, key="repair.look")
+
+
+def _look(ws: Workspace) -> bool:
+    """Draw the list and one job: the clicked, else a running, else the newest one; True when all ended."""
     found = jobs_view.newest(ws)
     if not found:
         st.info("No job yet. Choose rows and a method, then start: progress, losses and the log appear here.")
-        return
+        return True
     clicked = jobs_view.table(found, key="repair.jobs")
-    watched = clicked.id if clicked else st.session_state.get(WATCHED)
-    ids = [j.id for j in found]
-    going = sorted((j for j in found if j.state not in ENDED), key=lambda j: j.state == "queued")
-    shown = str(watched) if watched in ids else next((j.id for j in going), ids[0])
-    job_panel.show(ws, shown, key=f"repair.panel.{shown}")
+    going = sorted((j for j in found if j.state in ACTIVE), key=lambda j: j.state == "queued")
+    shown = clicked or next(iter(going), found[0])
+    job_panel.draw(ws, shown, key=f"repair.panel.{shown.id}")
+    return not going
 
 
 def finished(ws: Workspace, pool: Pool) -> None:

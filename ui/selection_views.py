@@ -15,7 +15,7 @@ from core.selection import STRATEGIES
 from core.selection.diagnostics import Balance, balance, coverage_radius, label_balance, redundancy
 from core.values import Budget, Pool, Reason, Recipe, Rows, Selection
 from core.workspace import Workspace
-from ui import downloads, figures, state, tables, theme
+from ui import colours, downloads, figures, state, tables, theme
 from ui.guards import link, plain
 from ui.params_form import params_form
 
@@ -213,7 +213,7 @@ def _shares(ws: Workspace, pool: Pool, found: Selection, rows: Rows) -> None:
     extended = np.column_stack([member, ~member.any(axis=1)])[eligible]
     left, right = st.columns(2, gap="medium")
     with left:
-        _bars("category", balance(extended, (*names, figures.NONE), chosen))
+        _bars("category", balance(extended, (*names, colours.NONE), chosen))
     with right:
         kind = next((c for c in CLUSTERS if state.find(ws, f"cluster:{c}", pool)), None)
         if kind is None:
@@ -223,7 +223,7 @@ def _shares(ws: Workspace, pool: Pool, found: Selection, rows: Rows) -> None:
         assert signal is not None  # found above
         labels = np.asarray(signal.array())[eligible]
         titles = {str(c): f"cluster {c}" for c in range(labels.max(initial=-1) + 1)}
-        _bars(f"cluster ({kind})", label_balance(labels, chosen), titles | {"-1": figures.NOISE})
+        _bars(f"cluster ({kind})", label_balance(labels, chosen), titles | {"-1": colours.NOISE})
 
 
 def _bars(what: str, found: Balance, titles: dict[str, str] | None = None) -> None:
@@ -257,7 +257,7 @@ def _map(ws: Workspace, pool: Pool, rows: Rows) -> None:
         st.info("The map of this pool is not computed yet.")
         link("map", "Make it on the Map page")
         return
-    colouring = figures.by_category(*pool.categories())
+    colouring = colours.by_category(*pool.categories())
     left, right = st.columns([5, 3], gap="small")
     with left:
         figure = figures.map_figure(

@@ -81,7 +81,7 @@ def _seeds(figure: go.Figure, arm: Arm, colour: str, symbol: str) -> None:
             y=y,
             mode="markers",
             marker={"size": 7, "color": colour, "symbol": symbol},
-            opacity=0.45,
+            opacity=0.6,
             error_x=_bars([p.ppl_increase for p in points], colour),
             error_y=_bars([p.reduction for p in points], colour),
             text=[theme.short(r.label, 60) for r, _ in drawn],

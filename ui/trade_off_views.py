@@ -56,6 +56,7 @@ def provenance(group: TradeGroup) -> None:
 
 def group_arms(ws: Workspace, group: TradeGroup, text: str) -> list[Arm]:
     """The group's runs as arms, with their points for the text set `text` ("" = the main one)."""
+    text = text or next(iter(group.base.texts), "")
     found = _points(str(ws.root), group.key, tuple(r.id for r in group.runs), text, ws, group)
     return arms(group.runs, found[1:])
 

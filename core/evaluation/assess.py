@@ -73,6 +73,11 @@ def evaluate(
         raise BadInput(
             f"{len(prompts)} prompts came with categories for {len(categories)}; give one list per prompt"
         )
+    if stray := sorted(set(joined) - set(texts)):
+        raise BadInput(
+            f"{stray[0]!r} is to be glued as one text, but the texts are {', '.join(texts) or 'none'}; "
+            "name one of these, or add it to them"
+        )
     began = time.perf_counter()
     rows, names, warnings = _choose(prompts, categories, protocol)
     text_results = {

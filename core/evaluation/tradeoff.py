@@ -163,9 +163,9 @@ def _ratio_bounds(top: Measure, bottom: Measure) -> tuple[float, float]:
     b, lb, ub = bottom.value, bottom.low, bottom.high
     if a is None or b is None or la is None or ua is None or lb is None or ub is None or lb <= 0:
         return math.nan, math.nan
-    low = (a * b - math.sqrt(max(0.0, (a * b) ** 2 - la * ub * (2 * a - la) * (2 * b - ub)))) / (
-        ub * (2 * b - ub)
-    )
+    # the paper's (ab - root) / (ub (2b - ub)) with its root moved below, or ub = 2b would divide by 0
+    root = math.sqrt(max(0.0, (a * b) ** 2 - la * ub * (2 * a - la) * (2 * b - ub)))
+    low = la * (2 * a - la) / (a * b + root) if la else 0.0
     high = (a * b + math.sqrt(max(0.0, (a * b) ** 2 - ua * lb * (2 * a - ua) * (2 * b - lb)))) / (
         lb * (2 * b - lb)
     )

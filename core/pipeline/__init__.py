@@ -20,7 +20,6 @@ from core.pipeline.choose import (
     load_selection,
     save_selection,
     selections,
-    strategy_params,
 )
 from core.pipeline.evaluations import base_evaluation, read_evaluation, run_evaluation
 from core.pipeline.names import (
@@ -36,7 +35,6 @@ from core.pipeline.runs import (
     Run,
     RunManifest,
     find_run,
-    recipe_of,
     run_repair,
     runs,
 )
@@ -92,7 +90,6 @@ __all__ = [
     "pool",
     "pools",
     "read_evaluation",
-    "recipe_of",
     "request_for",
     "resolve_model",
     "resolve_scorer",
@@ -103,7 +100,6 @@ __all__ = [
     "save_selection",
     "scorers",
     "selections",
-    "strategy_params",
     "trade_off",
     "trade_off_text",
     "trade_points",

@@ -13,10 +13,17 @@ from numpy.typing import NDArray
 
 from core import selection
 from core.errors import BadInput, UnknownName
-from core.pipeline.signals import NotReady, SignalRequest, find_signal, make_signal, request_for
+from core.pipeline.signals import (
+    NotReady,
+    SignalRequest,
+    find_signal,
+    inputs_of,
+    make_signal,
+    request_for,
+)
 from core.pool import Eligibility, eligible, load_pool
 from core.repair import METHODS
-from core.values import Params, Pool, Recipe, Reporter, Rows, Selection, Silent, settings
+from core.values import Pool, Recipe, Reporter, Rows, Selection, Silent, settings
 from core.workspace import (
     Signal,
     Workspace,
@@ -140,11 +147,19 @@ def choose(ws: Workspace, recipe: Recipe, make: bool = False, reporter: Reporter
     )
 
 
-def strategy_params(recipe: Recipe) -> Params:
-    """The recipe's settings as the strategy sees them, defaults filled in."""
-    return settings(
-        selection.STRATEGIES[recipe.strategy].params, recipe.params, f"strategy {recipe.strategy!r}"
-    )
+def selecting_seconds(ws: Workspace, chosen: Selection, pool: Pool) -> float:
+    """Seconds that choosing took, and making every signal it looked at, even where that was done before.
+
+    A strategy must not look cheap because another one had the pool embedded first.
+    """
+    recipe, made = chosen.recipe, dict[str, float]()
+    open_requests = [request_for(need, recipe.pool, recipe=recipe) for need in chosen.signals]
+    while open_requests:
+        request = open_requests.pop()
+        open_requests += inputs_of(request).values()
+        if (signal := find_signal(ws, request, pool)) is not None:
+            made[signal.key.digest] = float(signal.manifest["seconds"])
+    return chosen.seconds + sum(made.values())
 
 
 def save_selection(ws: Workspace, chosen: Selection) -> str:

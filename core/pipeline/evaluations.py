@@ -130,6 +130,11 @@ def measure(
     pool = load_pool(ws, spec.pool)
     prompts, categories = held_out_prompts(pool)
     texts = {name: held_out_texts(load_pool(ws, name)) for name in spec.texts or (spec.pool,)}
+    if empty := [name for name in spec.texts if not texts[name]]:
+        raise MissingInput(
+            f"pool {empty[0]!r} has no held-out text (test rows with a response that are not blocked), so no "
+            "perplexity can be measured on it; leave it out of the texts"
+        )
     texts = {name: documents for name, documents in texts.items() if documents}
     scorer = load_scorer(resolve_scorer(ws, spec.scorer), device=str(lm.device))
     found = stage.evaluate(

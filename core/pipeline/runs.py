@@ -7,13 +7,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from core.errors import BadInput, MissingInput
 from core.evaluation.metrics.composite import Cost
-from core.pipeline.choose import choose, load_selection, save_selection
+from core.pipeline.choose import choose, load_selection, save_selection, selecting_seconds
 from core.pipeline.evaluations import (
     evaluation_key,
     filled_spec,
@@ -24,14 +24,15 @@ from core.pipeline.evaluations import (
     write_evaluation,
 )
 from core.pipeline.names import default_model, default_scorer, identity, resolve_model, resolve_scorer
+from core.pipeline.normal import normal_text
 from core.pool import eligible, load_pool
-from core.repair import METHODS, repair
+from core.repair import METHODS, RepairParams, repair
 from core.values import (
     Evaluation,
+    Example,
     Frozen,
-    NormalText,
+    Params,
     Pool,
-    Recipe,
     RepairSpec,
     Reporter,
     Selection,
@@ -41,11 +42,7 @@ from core.values import (
 )
 from core.workspace import Workspace, atomic_folder, content_key, read_json, write_json
 
-if TYPE_CHECKING:
-    from core.lm.load import LanguageModel
-
-VALIDATION_PAIRS = 64  # repair-and-evaluation A4
-RUN_VERSION = 1
+RUN_VERSION = 2  # raised when the same inputs would give other numbers
 
 
 class RunManifest(Frozen):
@@ -57,7 +54,7 @@ class RunManifest(Frozen):
     strategy: str
     budget: int  # rows
     eligible: int  # rows the budget was taken from
-    select_seconds: float
+    select_seconds: float  # with the making of its signals
     pool: str
     pool_fingerprint: str
     model: str
@@ -119,86 +116,119 @@ def _now() -> str:
 
 
 def run_repair(ws: Workspace, spec: RepairSpec, reporter: Reporter | None = None) -> Run:
-    """Repair, evaluate, store under WORKSPACE/runs/ID; a spec that was run already costs nothing."""
+    """Repair, evaluate, store under WORKSPACE/runs/ID; a spec that was run already costs nothing.
+
+    A stop asked for while training keeps the best weights so far and measures nothing. Such a run is made
+    anew when it is asked for again, and so is one that dropped the model that is wanted now.
+    """
     reporter = reporter or Silent()
-    method = METHODS[spec.method]
-    params = settings(method.params, spec.params, f"repair method {spec.method!r}")
+    params = settings(METHODS[spec.method].params, spec.params, f"repair method {spec.method!r}")
     chosen = _selection(ws, spec, reporter)
     pool = load_pool(ws, chosen.recipe.pool)
     if pool.fingerprint != chosen.pool_fingerprint:
         raise BadInput(
             f"pool {pool.name!r} has changed since the selection {chosen.key} was made; select again"
         )
-    source = resolve_model(ws, spec.model or default_model(ws, pool.name))
-    spec = spec.model_copy(
-        update={
-            "selection": chosen.key,
-            "params": params.model_dump(mode="json"),
-            "model": spec.model or default_model(ws, pool.name),
-            "scorer": spec.scorer or default_scorer(ws, pool.name),
-        }
-    )
-    evaluation = filled_spec(ws, spec.evaluation, spec.model) if spec.evaluation else None
-    run_id = content_key(
-        {
-            "spec": spec.model_dump(mode="json", exclude={"name", "evaluation", "keep_model", "device"}),
-            "model": identity(ws, source),
-            "evaluation": evaluation,
-            "version": RUN_VERSION,
-        }
-    )
-    spec = spec.model_copy(update={"evaluation": evaluation})
-    if (whole := find_run(ws, run_id)) is not None:
-        return whole
+    spec = _filled(ws, spec, params, chosen)
+    run_id = _run_id(ws, spec, pool)
     with ws.lock(f"run-{run_id}", timeout=5):
-        if evaluation is not None:  # the point of comparison first: a run without it means nothing
-            run_evaluation(ws, evaluation, reporter)
-        started = time.perf_counter()
+        if (whole := find_run(ws, run_id)) is not None and _serves(whole, spec):
+            return whole
+        if spec.evaluation is not None:  # the point of comparison first: a run without it means nothing
+            run_evaluation(ws, spec.evaluation, reporter)
         with atomic_folder(ws.path("runs", run_id)) as part:
-            write_json(part / "spec.json", spec)
-            kept = _Kept(reporter, part / "metrics.jsonl")
-            lm = open_model(source, spec.device)
-            train, validation = _examples(pool, chosen, method.needs)
-            normal = normal_text(ws, lm, spec.normal, spec.scorer, reporter) if method.normal else []
-            result = repair(
-                lm,
-                spec.method,
-                train,
-                validation,
-                params=params,
-                normal=normal,
-                seed=spec.seed,
-                folder=part,
-                keep=spec.keep_model,
-                reporter=kept,
-            )
-            if evaluation is not None:
-                repaired, tables = measure(ws, lm, evaluation, reporter)
-                named = {"model": f"run:{run_id}", "model_hash": result.weights}
-                write_evaluation(part, repaired.model_copy(update=named), tables)
-            manifest = RunManifest(
-                id=run_id,
-                spec=spec,
-                selection=chosen.key,
-                strategy=chosen.recipe.strategy,
-                budget=len(chosen.ids),
-                eligible=chosen.eligible,
-                select_seconds=chosen.seconds,
-                pool=pool.name,
-                pool_fingerprint=pool.fingerprint,
-                model=spec.model,
-                model_hash=lm.hash,
-                result=result.model_dump(mode="json"),
-                base_evaluation=evaluation_key(ws, evaluation) if evaluation else "",
-                created=_now(),
-                seconds=round(time.perf_counter() - started, 2),
-                device=str(lm.device),
-                versions=versions(),
-            )
-            write_json(part / "manifest.json", manifest)
+            _make(ws, run_id, spec, params, chosen, pool, part, reporter)
     run = find_run(ws, run_id)
     assert run is not None  # written above, under its lock
     return run
+
+
+def _filled(ws: Workspace, spec: RepairSpec, params: Params, chosen: Selection) -> RepairSpec:
+    """The spec with every name and default written out."""
+    model = spec.model or default_model(ws, chosen.recipe.pool)
+    return spec.model_copy(
+        update={
+            "selection": chosen.key,
+            "params": params.model_dump(mode="json"),
+            "model": model,
+            "scorer": spec.scorer or default_scorer(ws, chosen.recipe.pool),
+            "evaluation": filled_spec(ws, spec.evaluation, model) if spec.evaluation else None,
+        }
+    )
+
+
+def _run_id(ws: Workspace, spec: RepairSpec, pool: Pool) -> str:
+    """Hash of all that could change a number of the filled spec's run: contents, where names could lie."""
+    return content_key(
+        {
+            "spec": spec.model_dump(mode="json", exclude={"name", "evaluation", "keep_model", "device"}),
+            "model": identity(ws, resolve_model(ws, spec.model)),
+            "split": pool.split_hash,  # validation rows come from it
+            "normal": identity(ws, resolve_scorer(ws, spec.scorer)) if METHODS[spec.method].normal else "",
+            "evaluation": evaluation_key(ws, spec.evaluation) if spec.evaluation else "",
+            "version": RUN_VERSION,
+        }
+    )
+
+
+def _serves(whole: Run, spec: RepairSpec) -> bool:
+    """Whether a stored run answers the spec: it came to its own end, and kept a model if one is wanted."""
+    kept = spec.keep_model == "none" or (whole.folder / "model").is_dir()
+    return kept and not whole.manifest.result.get("interrupted", False)
+
+
+def _make(
+    ws: Workspace,
+    run_id: str,
+    spec: RepairSpec,
+    params: RepairParams,
+    chosen: Selection,
+    pool: Pool,
+    part: Path,
+    reporter: Reporter,
+) -> None:
+    """Fill the run's folder: spec, measurements, model, evaluation, and the manifest last."""
+    started = time.perf_counter()
+    method = METHODS[spec.method]
+    write_json(part / "spec.json", spec)
+    lm = open_model(resolve_model(ws, spec.model), spec.device)
+    train, validation = _examples(pool, chosen, method.needs, params.validation_size)
+    result = repair(
+        lm,
+        spec.method,
+        train,
+        validation,
+        params=params,
+        normal=normal_text(ws, lm, spec.normal, spec.scorer, reporter) if method.normal else [],
+        seed=spec.seed,
+        folder=part,
+        keep=spec.keep_model,
+        reporter=_Kept(reporter, part / "metrics.jsonl"),
+    )
+    if spec.evaluation is not None and not result.interrupted:
+        repaired, tables = measure(ws, lm, spec.evaluation, reporter)
+        named = {"model": f"run:{run_id}", "model_hash": result.weights}
+        write_evaluation(part, repaired.model_copy(update=named), tables)
+    manifest = RunManifest(
+        id=run_id,
+        spec=spec,
+        selection=chosen.key,
+        strategy=chosen.recipe.strategy,
+        budget=len(chosen.ids),
+        eligible=chosen.eligible,
+        select_seconds=round(selecting_seconds(ws, chosen, pool), 4),
+        pool=pool.name,
+        pool_fingerprint=pool.fingerprint,
+        model=spec.model,
+        model_hash=lm.hash,
+        result=result.model_dump(mode="json"),
+        base_evaluation=evaluation_key(ws, spec.evaluation) if spec.evaluation else "",
+        created=_now(),
+        seconds=round(time.perf_counter() - started, 2),
+        device=str(lm.device),
+        versions=versions(),
+    )
+    write_json(part / "manifest.json", manifest)
 
 
 def _selection(ws: Workspace, spec: RepairSpec, reporter: Reporter) -> Selection:
@@ -212,8 +242,10 @@ def _selection(ws: Workspace, spec: RepairSpec, reporter: Reporter) -> Selection
     return chosen
 
 
-def _examples(pool: Pool, chosen: Selection, needs: tuple[str, ...]) -> tuple[list[Any], list[Any]]:
-    """The chosen rows in their order, and up to 64 validation rows of the same kind (never test)."""
+def _examples(
+    pool: Pool, chosen: Selection, needs: tuple[str, ...], validation: int
+) -> tuple[list[Example], list[Example]]:
+    """The chosen rows in their order, and so many random validation rows of the same kind (never test)."""
     place = {row_id: i for i, row_id in enumerate(pool.ids)}
     missing = [row_id for row_id in chosen.ids if row_id not in place]
     if missing:
@@ -231,45 +263,8 @@ def _examples(pool: Pool, chosen: Selection, needs: tuple[str, ...]) -> tuple[li
             f"columns {columns} filled, in the train split and not blocked; select again for this method"
         )
     held_out = eligible(pool, needs, splits=("validation",)).rows
-    order = np.random.default_rng(0).permutation(len(held_out))[:VALIDATION_PAIRS]
+    order = np.random.default_rng(0).permutation(len(held_out))[:validation]
     return examples(pool, rows), examples(pool, held_out[np.sort(order)])
-
-
-def normal_text(
-    ws: Workspace, lm: LanguageModel, wanted: NormalText, scorer: str, reporter: Reporter
-) -> list[str]:
-    """Free samples of the model, toxic ones dropped (A1); made once per model, settings and scorer."""
-    from core.lm.generate import unconditional
-    from core.scorers import load_scorer
-
-    source = resolve_scorer(ws, scorer)
-    key = content_key({"model": lm.hash, "settings": wanted, "scorer": identity(ws, source)})
-    with ws.lock(f"normal-{key}", timeout=24 * 3600):
-        kept = ws.find("normal", f"{key}.json")
-        if kept is None:
-            texts = unconditional(
-                lm,
-                wanted.texts,
-                new_tokens=wanted.tokens,
-                top_p=wanted.top_p,
-                seed=wanted.seed,
-                reporter=reporter,
-            )
-            texts = [t for t in texts if t.strip()]
-            toxicity = load_scorer(source, device=str(lm.device)).toxicity(texts, reporter)
-            clean = [t for t, s in zip(texts, toxicity, strict=True) if s <= wanted.max_toxicity]
-            kept = ws.path("normal", f"{key}.json")
-            write_json(
-                kept,
-                {"texts": clean, "dropped": len(texts) - len(clean), "settings": wanted, "scorer": scorer},
-            )
-    texts = list(read_json(kept)["texts"])
-    if not texts:
-        raise MissingInput(
-            f"all {wanted.texts} free samples of the model were scored above {wanted.max_toxicity}; "
-            "raise normal.max_toxicity or take a method without KL"
-        )
-    return texts
 
 
 def find_run(ws: Workspace, run_id: str) -> Run | None:
@@ -287,8 +282,3 @@ def runs(ws: Workspace) -> list[Run]:
     """Every whole run, newest first."""
     found = [find_run(ws, name) for name in ws.folders("runs")]
     return sorted((r for r in found if r is not None), key=lambda r: r.manifest.created, reverse=True)
-
-
-def recipe_of(ws: Workspace, run: Run) -> Recipe:
-    """The recipe that chose the run's rows."""
-    return load_selection(ws, run.manifest.selection).recipe

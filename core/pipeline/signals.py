@@ -124,7 +124,7 @@ def _filled(ws: Workspace, request: SignalRequest) -> SignalRequest:
     return request.model_copy(update=changed)
 
 
-def _inputs(request: SignalRequest) -> dict[str, SignalRequest]:
+def inputs_of(request: SignalRequest) -> dict[str, SignalRequest]:
     """Role -> request of every signal this one is made from."""
     common = {
         "pool": request.pool,
@@ -170,7 +170,7 @@ def key_of(ws: Workspace, request: SignalRequest, pool: Pool) -> SignalKey:
         pool=pool.fingerprint,
         model=model,
         scorer=identity(ws, resolve_scorer(ws, request.scorer)) if "scorer" in needs else "",
-        inputs={role: key_of(ws, r, pool).digest for role, r in _inputs(request).items()}
+        inputs={role: key_of(ws, r, pool).digest for role, r in inputs_of(request).items()}
         | {f"reference {i}": load_pool(ws, name).fingerprint for i, name in enumerate(request.references)},
         template=request.template if reads_text else "",
         version=getattr(spec, "version", 1),
@@ -192,7 +192,7 @@ def make_signal(
     key = key_of(ws, request, pool)
     if (stored := ws.signals.get(key)) is not None:
         return stored
-    inputs = {role: make_signal(ws, r, reporter, pool) for role, r in _inputs(request).items()}
+    inputs = {role: make_signal(ws, r, reporter, pool) for role, r in inputs_of(request).items()}
     with ws.lock(f"signal-{key.digest}", timeout=24 * 3600):
         if (stored := ws.signals.get(key)) is not None:  # another process made it while we waited
             return stored

@@ -11,6 +11,7 @@ from core.values import Evaluation, Measure
 from core.workspace import Workspace
 
 FULL_SHARE = 0.999  # of the eligible rows: a run with (nearly) all of them is the full-data run
+LENGTH = ("steps", "epochs")
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ def trade_points(ws: Workspace, group: TradeGroup, text: str = "") -> list[Trade
 
 
 def run_composites(ws: Workspace, group: TradeGroup, run: Run) -> dict[str, Measure]:
-    """TR, U, OPS, RPS and RES of one run (Winnow definition v1); the full-data run of its method, if any."""
-    full = full_data_run(group, run.manifest.spec.method)
+    """TR, U, OPS, RPS and RES of one run (Winnow definition v1), against its full-data run, if any."""
+    full = full_data_run(group, run)
     known = _units(ws, group)
     members = [BASE, run.id] + ([full.id] if full else [])
     return composites(
@@ -62,10 +63,21 @@ def run_composites(ws: Workspace, group: TradeGroup, run: Run) -> dict[str, Meas
     )
 
 
-def full_data_run(group: TradeGroup, method: str) -> Run | None:
-    """The group's run of that method with all eligible rows, or None."""
-    found = [r for r in group.runs if r.manifest.spec.method == method and r.share >= FULL_SHARE]
-    return found[0] if found else None
+def full_data_run(group: TradeGroup, run: Run) -> Run | None:
+    """The group's run that did the same repair with all the rows `run` could choose from, or None.
+
+    Of several the one with the same seed, else the newest.
+    """
+    found = [r for r in group.runs if r.share >= FULL_SHARE and _repair(r) == _repair(run)]
+    same_seed = [r for r in found if r.manifest.spec.seed == run.manifest.spec.seed]
+    return next(iter(same_seed + found), None)
+
+
+def _repair(run: Run) -> tuple[object, ...]:
+    """What two runs must share to differ in their rows only; more rows may well want more steps."""
+    m = run.manifest
+    params = {name: value for name, value in m.spec.params.items() if name not in LENGTH}
+    return m.pool_fingerprint, m.eligible, m.model_hash, m.spec.method, params
 
 
 def trade_off_text(ws: Workspace, group: TradeGroup) -> str:

@@ -21,6 +21,7 @@ class RepairResult(Frozen):
     steps: int
     best_step: int  # whose weights the model holds now; 0 = nothing was better than the untouched model
     stopped_early: str  # the reason as a sentence; empty = all steps were done
+    interrupted: bool  # whether that reason is the user
     seconds: float
     tokens: int  # real tokens looked at, padding left out
     tokens_per_second: float
@@ -75,6 +76,7 @@ def repair(
         steps=done.steps,
         best_step=done.best_step,
         stopped_early=done.stopped_early,
+        interrupted=done.interrupted,
         seconds=done.seconds,
         tokens=done.tokens,
         tokens_per_second=done.tokens / done.seconds,

@@ -85,6 +85,7 @@ class Trained:
     best_step: int = 0
     best: float = math.nan
     stopped_early: str = ""  # why, as a sentence; empty = all steps were done
+    interrupted: bool = False  # by the user: with the same settings and no stop, other weights would come out
     seconds: float = 0.0
     tokens: int = 0
     peak_bytes: int = 0
@@ -124,6 +125,7 @@ def train(
     the run before it touches a weight.
     """
     run = _Run(lm, objective, scope, held_out, params, before, reporter)
+    forget_peak(lm.device)
     began = time.perf_counter()
     with precision(lm.device, params):
         objective.prepare([*pairs, *held_out], reporter)
@@ -172,6 +174,7 @@ class _Run:
             except Stopped:  # asked between the two lines: just as clean, the best weights are kept
                 asked = True
         if asked:
+            self.done.interrupted = True
             self.done.stopped_early = (
                 f"stopped by the user after step {self.done.steps}; the best weights are kept"
             )
@@ -293,8 +296,16 @@ def precision(device: str, params: TrainingParams) -> AbstractContextManager[Any
     return nullcontext()
 
 
+def forget_peak(device: str) -> None:
+    """Begin a new peak on the CUDA device: what the process did before, such as sampling, is not training."""
+    import torch
+
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats(device)
+
+
 def peak_bytes(device: str) -> int:
-    """Peak memory so far: of the CUDA device, else of this process."""
+    """Peak memory: of the CUDA device since training began, else of this process so far."""
     import torch
 
     if device.startswith("cuda"):

@@ -84,7 +84,7 @@ def visit(app, chromium):
         page.received, page.faults = [], []
         page.on("websocket", lambda ws: ws.on("framereceived", lambda frame: page.received.append(frame)))
         page.on("pageerror", lambda error: page.faults.append(str(error)))
-        page.goto(f"{app}/{path}")
+        page.goto(f"{app}/{path}?pool=small")
         page.wait_for_selector("h1")
         return page
 

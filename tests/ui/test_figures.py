@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ui import figures, theme
+from ui import colours, figures, theme
 
 RNG = np.random.default_rng(0)
 XY = RNG.normal(size=(500, 2)).astype(np.float32)
@@ -11,14 +11,14 @@ NOBODY = np.zeros(0, dtype=np.int64)
 
 def coloured(n, c=3):
     member = np.eye(c, dtype=bool)[np.arange(n) % c]
-    return figures.by_category([f"c{i}" for i in range(c)], member)
+    return colours.by_category([f"c{i}" for i in range(c)], member)
 
 
 def test_a_category_keeps_its_colour_whatever_rows_are_shown():
     names = ["rare", "common", "middle"]
     member = np.zeros((60, 3), dtype=bool)
     member[:30, 1], member[30:45, 2], member[45:50, 0] = True, True, True
-    whole = figures.by_category(names, member)
+    whole = colours.by_category(names, member)
     assert whole.names == ("common", "middle", "rare", "none")
     assert whole.colours[:3] == theme.PALETTE[:3]
     assert whole.counts(np.arange(60)).tolist() == [30, 15, 5, 10]
@@ -32,13 +32,13 @@ def test_ten_categories_have_eight_colours_and_one_other():
 
 
 def test_noise_is_unclustered_and_the_largest_clusters_are_coloured():
-    colouring = figures.by_cluster(np.array([5, 5, 5, 2, 2, -1]), {5: "tea cake"})
+    colouring = colours.by_cluster(np.array([5, 5, 5, 2, 2, -1]), {5: "tea cake"})
     assert colouring.names == ("5 tea cake", "2", "unclustered")
     assert colouring.codes.tolist() == [0, 0, 0, 1, 1, 2]
 
 
 def test_a_missing_score_is_grey_and_not_zero():
-    colouring = figures.by_value("Toxicity", np.array([0.0, 0.05, 1.0, np.nan]))
+    colouring = colours.by_value("Toxicity", np.array([0.0, 0.05, 1.0, np.nan]))
     assert [colouring.names[c] for c in colouring.codes] == [
         "0.0 to 0.2",
         "0.0 to 0.2",
@@ -97,7 +97,7 @@ def test_no_figure_can_be_sent_to_a_cloud():
 
 def test_the_toxicity_scale_is_one_that_plotly_takes_and_high_rows_lie_on_top():
     values = RNG.random(500)
-    figure = figures.map_figure(XY, figures.by_value("Toxicity", values), np.arange(500), NOBODY)
+    figure = figures.map_figure(XY, colours.by_value("Toxicity", values), np.arange(500), NOBODY)
     edges = [edge for edge, _ in figure.data[0].marker.colorscale]
     assert edges[0] == 0 and edges[-1] == 1 and edges == sorted(edges)
     drawn = figure.data[0].customdata

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core import pipeline
 from core.demo import corpus
-from core.demo.build import check, content_of, save_pools
+from core.demo.build import SIGNALS, check, content_of, save_pools
 from core.demo.grammar import Grammar
 from core.errors import StorageError
 from core.pool import bad_rows, eligible, load_pool, read_manifest
@@ -77,3 +78,12 @@ def test_a_changed_a_missing_and_an_added_file_are_found_out(tmp_path: Path) -> 
         with pytest.raises(StorageError, match="1 files in"):
             check(folder)
         pool.write_bytes(whole)
+
+
+@built
+def test_every_shipped_signal_is_found_under_its_key_and_nothing_needs_computing(tmp_path: Path) -> None:
+    ws = Workspace.open(tmp_path)
+    lacking = [
+        need for need in SIGNALS if pipeline.find_signal(ws, pipeline.request_for(need, "demo")) is None
+    ]
+    assert not lacking  # a stage changed what its signal depends on: build the demo again

@@ -128,6 +128,8 @@ def test_bad_input_is_said_in_words_and_stop_is_obeyed(lm):
         run(lm, [], [])
     with pytest.raises(BadInput, match="one list per prompt"):
         run(lm, PROMPTS, [[]])
+    with pytest.raises(BadInput, match="'wiki' is to be glued"):
+        run(lm, joined={"wiki"})
 
     class Impatient(Silent):
         def progress(self, done, total, what):

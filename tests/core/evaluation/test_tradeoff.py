@@ -157,3 +157,11 @@ def test_bounds_reach_zero_where_the_repaired_models_do():
     low, high = _ratio_bounds(Measure(value=0.01, low=0.0, high=0.02), Measure(value=0.5, low=0.4, high=0.6))
     assert low == pytest.approx(0, abs=1e-9) and 0.02 < high < 0.06
     assert np.isnan(_ratio_bounds(Measure(value=1.0), Measure(value=1.0))[0])
+
+
+def test_bounds_are_there_when_the_base_is_known_to_within_its_own_size_only():
+    wide = Measure(value=0.1, low=0.02, high=0.2)
+    low, high = _ratio_bounds(Measure(value=0.05, low=0.01, high=0.1), wide)
+    assert low == pytest.approx(0.09)  # la (2a - la) / (2ab): the root is ab where ub = 2b
+    assert high > 0.5
+    assert _ratio_bounds(Measure(value=0.0, low=0.0, high=0.0), wide)[0] == 0.0

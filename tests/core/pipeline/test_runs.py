@@ -1,11 +1,14 @@
 """A repair from recipe to a point on the chart, for real, on the demo's model, in seconds."""
 
 import json
+import shutil
 
 import pytest
 
 from core import pipeline
 from core.errors import BadInput, BadModel, MissingInput
+from core.pipeline.choose import selecting_seconds
+from core.pipeline.runs import _examples
 from core.values import Budget, EvaluationProtocol, EvaluationSpec, NormalText, Recipe, RepairSpec, Silent
 
 LOOK = EvaluationProtocol(name="look", prompts=8, samples=4)
@@ -82,6 +85,9 @@ def test_what_cannot_be_repaired_is_told_before_any_work(demo):
         pipeline.run_repair(demo, spec().model_copy(update={"selection": empty}))
     with pytest.raises(BadInput, match="repair method 'dpo' has no setting 'stpes'"):
         pipeline.run_repair(demo, spec(stpes=3))
+    textless = MEASURED.model_copy(update={"texts": ("demo-prompts",)})
+    with pytest.raises(MissingInput, match="'demo-prompts' has no held-out text"):
+        pipeline.run_repair(demo, spec().model_copy(update={"evaluation": textless}))
     assert pipeline.runs(demo) == []
 
 
@@ -92,8 +98,63 @@ class StopsAtOnce(Silent):
         return True
 
 
-def test_a_clean_stop_keeps_what_was_best_and_says_so(demo):
-    run = pipeline.run_repair(demo, spec(steps=50), StopsAtOnce())
-    assert run.manifest.result["steps"] < 50
-    assert run.manifest.result["stopped_early"]
-    assert (run.folder / "model").is_dir()
+def test_a_clean_stop_keeps_the_best_weights_and_is_no_answer_to_the_whole_run(demo):
+    stopped = pipeline.run_repair(demo, spec(), StopsAtOnce())
+    assert stopped.manifest.result["steps"] < 4
+    assert stopped.manifest.result["stopped_early"]
+    assert (stopped.folder / "model").is_dir()
+    assert stopped.evaluation is None  # so it is no point of the trade-off
+    whole = pipeline.run_repair(demo, spec())
+    assert whole.id == stopped.id
+    assert whole.manifest.result["steps"] == 4
+    assert whole.evaluation is not None
+
+
+def test_a_run_that_dropped_its_model_is_made_again_when_the_model_is_wanted(demo):
+    unmeasured = spec().model_copy(update={"evaluation": None})
+    bare = pipeline.run_repair(demo, unmeasured.model_copy(update={"keep_model": "none"}))
+    assert not (bare.folder / "model").exists()
+    again = pipeline.run_repair(demo, unmeasured)
+    assert again.id == bare.id
+    assert (again.folder / "model").is_dir()
+    assert again.manifest.result["weights"] == bare.manifest.result["weights"]
+
+
+def test_another_scorer_under_the_same_name_is_another_run(demo):
+    folder = demo.root / "models" / "lab-scorer"
+    shutil.copytree(demo.shipped / "models" / "scorer", folder)
+    measured = MEASURED.model_copy(update={"scorer": "lab-scorer"})
+    asked = spec(steps=1).model_copy(update={"evaluation": measured})
+    first = pipeline.run_repair(demo, asked)
+    settings = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(settings | {"trained": "again"}))
+    again = pipeline.run_repair(demo, asked)
+    assert again.id != first.id
+    assert again.evaluation.scorer_hash != first.evaluation.scorer_hash
+
+
+def test_as_many_validation_rows_as_asked_are_drawn_from_all_of_them(demo):
+    pool = pipeline.pool(demo, "demo")
+    chosen = pipeline.choose(demo, Recipe(pool="demo", strategy="uniform", budget=Budget(rows=4)))
+    place = {row_id: i for i, row_id in enumerate(pool.ids)}
+    for size in (16, 128):
+        train, held_out = _examples(pool, chosen, ("response", "rejected"), size)
+        assert [e.id for e in train] == list(chosen.ids)
+        rows = [place[e.id] for e in held_out]
+        assert len(rows) == size
+        assert set(pool.frame["split"].iloc[rows]) == {"validation"}
+        assert max(rows) > len(pool) / 2  # not the head of the table
+
+
+def test_the_cost_of_choosing_counts_the_signals_that_were_there_already(demo):
+    recipe = Recipe(pool="demo", strategy="saps", budget=Budget(rows=8))
+    chosen, pool = pipeline.choose(demo, recipe), pipeline.pool(demo, "demo")
+    made = {}
+    for stage, method in (("embedding", "minilm"), ("projection", "pca"), ("clustering", "kmeans")):
+        for path in (demo.shipped / "signals" / stage).glob("*/manifest.json"):
+            found = json.loads(path.read_text())
+            if found["key"]["method"] == method and found["key"]["params"].get("n_components") != 2:
+                made[stage] = found["seconds"]
+    assert selecting_seconds(demo, chosen, pool) == pytest.approx(chosen.seconds + sum(made.values()))
+    drawn = pipeline.choose(demo, recipe.model_copy(update={"strategy": "uniform"}))
+    assert selecting_seconds(demo, drawn, pool) == drawn.seconds
