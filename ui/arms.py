@@ -28,6 +28,11 @@ class Arm:
     points: tuple[TradePoint, ...]
 
     @property
+    def seeds(self) -> int:
+        """Distinct repair seeds: two runs of one seed are one piece of evidence."""
+        return len({r.manifest.spec.seed for r in self.runs})
+
+    @property
     def mean(self) -> TradePoint | None:
         """The mean over seeds, with the range of the seeds as its bounds; None where no seed has a value."""
         known = [p for p in self.points if p.reduction.value is not None and p.ppl_increase.value is not None]
@@ -85,7 +90,7 @@ def sentence(base: Evaluation, found: Sequence[Arm]) -> str:
         return "No run of this group has both numbers yet, so there is no point to draw."
     arm, best = max(known, key=lambda pair: pair[1].reduction.value or 0.0)
     before, after = base.metrics.get("toxicity_mean"), best.toxicity
-    seeds = f"mean of {len(arm.points)} seeds" if len(arm.points) > 1 else "one seed"
+    seeds = f"mean of {arm.seeds} seeds" if arm.seeds > 1 else "one seed"
     change = (
         f"{arm.label} has the largest reduction of mean toxicity: {_percent(best.reduction.value)} ({seeds})"
     )

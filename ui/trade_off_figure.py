@@ -96,7 +96,7 @@ def _mean(figure: go.Figure, arm: Arm, colour: str, symbol: str) -> None:
     if mean is None:
         return
     x, y = _at([mean])
-    seeds = f"n = {len(arm.points)} seed{'s' if len(arm.points) > 1 else ''}"
+    seeds = f"n = {arm.seeds} seed{'s' if arm.seeds > 1 else ''}"
     figure.add_trace(
         go.Scatter(
             x=x,

@@ -80,7 +80,7 @@ def chart(ws: Workspace, group: TradeGroup) -> None:
         )
     found = group_arms(ws, group, text)
     st.markdown(plain(sentence(group.base, found)))
-    if any(len(a.points) == 1 for a in found):
+    if any(a.seeds == 1 for a in found):
         st.badge("n = 1 seed in some arms", icon=":material/warning:", color="orange")
     said = sentence(group.base, found)
     figure = trade_off_figure(found, text=text or "the texts")
@@ -94,20 +94,20 @@ def _arm_table(group: TradeGroup, found: list[Arm]) -> None:
     rows = [{"arm": "base model", "seeds": None} | _measured([group.base], group.base, names)]
     for arm in found:
         runs = [r.evaluation for r in arm.runs if r.evaluation is not None]
-        rows.append({"arm": arm.label, "seeds": len(arm.points)} | _measured(runs, group.base, names))
+        rows.append({"arm": arm.label, "seeds": arm.seeds} | _measured(runs, group.base, names))
     frame = pd.DataFrame(rows)
     column = st.column_config
     config: dict[str, Any] = {
-        "arm": column.TextColumn("Mean over seeds", width=205),
-        "seeds": column.NumberColumn("Seeds", width=55),
-        "toxicity": column.NumberColumn("Mean toxicity", format="%.4f", width=100),
-        "toxicity %": column.NumberColumn("Change", format="%+.1f %%", width=68),
+        "arm": column.TextColumn("Mean over seeds", width=185),
+        "seeds": column.NumberColumn("Seeds", width=52),
+        "toxicity": column.NumberColumn("Mean toxicity", format="%.4f", width=96),
+        "toxicity %": column.NumberColumn("Change", format="%+.1f %%", width=66),
     }
     family = {name.partition("-")[0] for name in names}  # "demo-normal", "demo-clean": one family
     for name in names:
         short = name.partition("-")[2] if len(names) > 1 == len(family) else name
-        config[name] = column.NumberColumn(f"PPL {short}", format="%.3f", width=105, help=f"On {name}.")
-        config[f"{name} %"] = column.NumberColumn("Change", format="%+.1f %%", width=68)
+        config[name] = column.NumberColumn(f"PPL {short}", format="%.3f", width=92, help=f"On {name}.")
+        config[f"{name} %"] = column.NumberColumn("Change", format="%+.1f %%", width=66)
     st.dataframe(
         frame,
         hide_index=True,

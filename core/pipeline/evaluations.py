@@ -45,17 +45,24 @@ def filled_spec(ws: Workspace, spec: EvaluationSpec, model: str = "") -> Evaluat
 
 def evaluation_key(ws: Workspace, spec: EvaluationSpec) -> str:
     """Where the evaluation of a filled spec is stored: a hash of all that could change a number."""
-    pools = [load_pool(ws, name) for name in (spec.pool, *spec.texts)]
+    texts = text_pools(spec)
+    pools = [load_pool(ws, name) for name in (spec.pool, *texts)]
     return content_key(
         {
             "model": identity(ws, resolve_model(ws, spec.model)),
             "scorer": identity(ws, resolve_scorer(ws, spec.scorer)),
             "protocol": spec.protocol,
+            "texts": texts,  # their names stand beside the numbers
             "joined": spec.joined,
             "pools": [(p.fingerprint, p.split_hash) for p in pools],
             "version": EVALUATION_VERSION,
         }
     )
+
+
+def text_pools(spec: EvaluationSpec) -> tuple[str, ...]:
+    """Pools whose held-out text gives perplexity: those named, else the prompts' own."""
+    return spec.texts or (spec.pool,)
 
 
 def base_evaluation(ws: Workspace, spec: EvaluationSpec) -> Evaluation | None:
@@ -129,7 +136,7 @@ def measure(
 
     pool = load_pool(ws, spec.pool)
     prompts, categories = held_out_prompts(pool)
-    texts = {name: held_out_texts(load_pool(ws, name)) for name in spec.texts or (spec.pool,)}
+    texts = {name: held_out_texts(load_pool(ws, name)) for name in text_pools(spec)}
     if empty := [name for name in spec.texts if not texts[name]]:
         raise MissingInput(
             f"pool {empty[0]!r} has no held-out text (test rows with a response that are not blocked), so no "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,7 +39,7 @@ from core.values import (
     examples,
     settings,
 )
-from core.workspace import Workspace, atomic_folder, content_key, read_json, write_json
+from core.workspace import Workspace, atomic_folder, content_key, json_line, read_json, write_json
 
 RUN_VERSION = 2  # raised when the same inputs would give other numbers
 
@@ -105,7 +104,7 @@ class _Kept:
     def record(self, row: Mapping[str, Any]) -> None:
         self.outer.record(row)
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(json_line(row))
 
     def stopping(self) -> bool:
         return self.outer.stopping()

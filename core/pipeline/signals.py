@@ -82,13 +82,20 @@ def request_for(need: str, pool: str, *, recipe: Recipe | None = None) -> Signal
 
 def words(request: SignalRequest) -> str:
     """The request as a person would say it."""
-    chosen = ", ".join(f"{k} {v}" for k, v in request.params.items())
+    chosen = ", ".join(_said(name, value) for name, value in request.params.items())
     method = _spec(request).title + (f" ({chosen})" if chosen else "")
     if request.stage == "embedding":
         return f"{method} of {request.template}"
     if request.stage in ("projection", "clustering"):
-        return f"{method} in {request.space or request.encoder} of {request.template}, seed {request.seed}"
+        read = request.space or embedding.ENCODERS[request.encoder].title
+        return f"{method} of {read}, {request.template}, seed {request.seed}"
     return f"{method} by {request.model or request.scorer}" if request.model or request.scorer else method
+
+
+def _said(name: str, value: Any) -> str:
+    if name == "n_components":
+        return f"{value} dimensions"
+    return name.replace("_", " ") if value is True else f"{name.replace('_', ' ')} {value}"
 
 
 def _registry(stage: str) -> Any:

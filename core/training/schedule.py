@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Literal
 
 import numpy as np
@@ -70,5 +71,5 @@ def batches(n: int, size: int, rng: np.random.Generator) -> Iterator[Rows]:
 
 def total_steps(n: int, params: TrainingParams) -> int:
     """Steps of the whole run, if nothing stops it."""
-    wanted = math.ceil(params.epochs * math.ceil(n / params.batch))
+    wanted = math.ceil(Fraction(str(params.epochs)) * math.ceil(n / params.batch))  # 1.1 * 10 is 11, not 12
     return wanted if params.steps is None else params.steps

@@ -87,6 +87,11 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, (json.dumps(_finite(plain(value)), indent=1, ensure_ascii=False) + "\n").encode())
 
 
+def json_line(value: Any) -> str:
+    """`value` as one line of a .jsonl file; floats keep NaN as null."""
+    return json.dumps(_finite(plain(value)), ensure_ascii=False) + "\n"
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return None

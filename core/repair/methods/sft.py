@@ -1,6 +1,7 @@
 """Supervised fine-tuning: all weights learn the good responses; the prompt is looked at, not learned.
 
-Repair-and-evaluation B, row SFT; learning rate of TRL's SFTTrainer.
+Ouyang et al., "Training language models to follow instructions with human feedback", NeurIPS 2022
+(arXiv:2203.02155), step 1; learning rate of TRL's SFTTrainer.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ METHODS.add(
     __name__,
     MethodSpec(
         title="Supervised fine-tuning (SFT)",
-        source="repair-and-evaluation B",
+        source="arXiv:2203.02155",
         needs=("response",),
         params=SFTParams,
         build=build,

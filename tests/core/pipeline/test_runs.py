@@ -8,6 +8,7 @@ import pytest
 from core import pipeline
 from core.errors import BadInput, BadModel, MissingInput
 from core.pipeline.choose import selecting_seconds
+from core.pipeline.evaluations import evaluation_key
 from core.pipeline.runs import _examples
 from core.values import Budget, EvaluationProtocol, EvaluationSpec, NormalText, Recipe, RepairSpec, Silent
 
@@ -131,6 +132,15 @@ def test_another_scorer_under_the_same_name_is_another_run(demo):
     again = pipeline.run_repair(demo, asked)
     assert again.id != first.id
     assert again.evaluation.scorer_hash != first.evaluation.scorer_hash
+
+
+def test_the_base_is_found_by_its_texts_names_too(demo):
+    own = MEASURED.model_copy(update={"model": "demo", "scorer": "demo", "texts": ("demo-prompts",)})
+    unnamed = own.model_copy(update={"texts": ()})
+    assert evaluation_key(demo, unnamed) == evaluation_key(demo, own)
+    shutil.copytree(demo.shipped / "pools" / "demo-normal", demo.root / "pools" / "copy")
+    named = [own.model_copy(update={"texts": (name,)}) for name in ("demo-normal", "copy")]
+    assert evaluation_key(demo, named[0]) != evaluation_key(demo, named[1])  # or a run would miss its base
 
 
 def test_as_many_validation_rows_as_asked_are_drawn_from_all_of_them(demo):

@@ -146,6 +146,7 @@ def test_a_stop_is_clean_and_judges_the_last_weights_too(tiny_lm, raising):
     assert (
         done.steps == 2 and done.best_step == 2 and "stopped by the user after step 2" in done.stopped_early
     )
+    assert done.interrupted
 
 
 def test_each_step_tells_what_the_dashboard_draws(tiny_lm):

@@ -51,6 +51,7 @@ def test_steps_say_more_than_epochs():
     assert total_steps(10, TrainingParams(batch=4, epochs=2)) == 6
     assert total_steps(10, TrainingParams(batch=4, epochs=0.5)) == 2
     assert total_steps(10, TrainingParams(batch=4, epochs=2, steps=50)) == 50
+    assert total_steps(40, TrainingParams(batch=4, epochs=1.1)) == 11  # floating point says 12
 
 
 def test_the_defaults_are_the_papers():

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import BadInput, StorageError
-from core.workspace import atomic_folder, content_key, folder_hash, safe_name, write_bytes, write_json
+from core.workspace import (
+    atomic_folder,
+    content_key,
+    folder_hash,
+    json_line,
+    safe_name,
+    write_bytes,
+    write_json,
+)
 from core.workspace.files import storage_errors
 
 
@@ -63,6 +71,7 @@ def test_a_name_that_could_be_a_path_is_refused(name):
 def test_numbers_that_json_lacks_become_null(tmp_path):
     write_json(tmp_path / "x.json", {"a": [math.nan, math.inf, 1.5], "b": np.float32(0.5)})
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": [None, None, 1.5], "b": 0.5}
+    assert json_line({"loss": math.nan}) == '{"loss": null}\n'
 
 
 @given(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=6))
