@@ -33,7 +33,7 @@ HELD_DOCUMENTS = 200  # per source, for the perplexity table
 Z95 = 1.96
 
 SCORER = ScorerParams(layers=2, width=128, heads=4, ffn=512, vocab=8000, epochs=4, lr=5e-4)
-MODEL = PretrainParams(layers=6, width=160, heads=5, context=128, vocab=4096, epochs=3, bf16=True)
+MODEL = PretrainParams(layers=6, width=128, heads=4, context=128, vocab=4096, epochs=3, batch=16, bf16=True)
 
 
 class Lines:

@@ -11,7 +11,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 import typer
 
 from core.cli import choose, demo, jobs, pools, repairs
-from core.errors import WinnowError
+from core.errors import Stopped, WinnowError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,6 +31,9 @@ def main() -> None:
     """Run the command line; a user's mistake is one sentence and exit code 2."""
     try:
         app()
+    except Stopped as stop:
+        typer.echo(f"winnow: {stop}", err=True)
+        sys.exit(130)  # as shells say: ended by Ctrl-C
     except WinnowError as error:
         typer.echo(f"winnow: {error}", err=True)
         sys.exit(2)

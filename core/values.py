@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,9 @@ FLAGS = ("harmful_request", "refusal", "harmful_response")
 FLAG_VALUES = ("yes", "no", "unparsed", "not_run")
 BEHAVIOURS = ("T1", "T2", "T3", "T4")  # behaviour-and-prism 2.2
 SPLITS = ("train", "validation", "test")
-TEMPLATES = ("prompt+response", "prompt", "response", "difference")
+Template = Literal["prompt+response", "prompt", "response", "difference"]
+TEMPLATES: tuple[Template, ...] = get_args(Template)
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy, torch and scikit-learn all take
 
 
 class Frozen(BaseModel):
@@ -32,7 +34,13 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Params(Frozen):
+class Asked(Frozen):
+    """Base of what a person asks for: every number is finite, every seed one that all generators take."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class Params(Asked):
     """Base of every plugin's settings: forms and command lines are drawn from the fields."""
 
 
@@ -146,7 +154,7 @@ class Pool:
         return tuple(names), member
 
 
-class Budget(Frozen):
+class Budget(Asked):
     """How many examples: either rows, or a percentage of the eligible rows."""
 
     rows: int | None = Field(None, description="Number of examples.")
@@ -170,7 +178,7 @@ class Budget(Frozen):
         return min(max(int(share * eligible + Fraction(1, 2)), 1), eligible)
 
 
-class Recipe(Frozen):
+class Recipe(Asked):
     """All that decides a selection, but the pool's rows: small, shareable, replayable."""
 
     pool: str
@@ -179,12 +187,12 @@ class Recipe(Frozen):
         default_factory=dict, description="The strategy's settings; missing = default."
     )
     budget: Budget = Budget(rows=None, percent=10.0)
-    seed: int = 0
+    seed: Seed = 0
     method: str = Field("dpo", description="Repair method whose eligible rows the budget counts.")
     pins: tuple[str, ...] = Field((), description="Row ids that are always taken (inside the budget).")
     bans: tuple[str, ...] = Field((), description="Row ids that are never taken.")
     encoder: str = "minilm"
-    template: str = "prompt+response"
+    template: Template = "prompt+response"
     model: str = Field("", description="Model that model-based scores come from; empty = the default.")
     scorer: str = Field("", description="Toxicity scorer; empty = the pool's default.")
 
@@ -216,11 +224,11 @@ class Selection(Frozen):
     seconds: float = 0.0
 
 
-class EvaluationProtocol(Frozen):
+class EvaluationProtocol(Asked):
     """How toxicity of continuations is measured (repair-and-evaluation E1)."""
 
     name: str = "quick"
-    prompts: int | None = Field(200, description="Held-out prompts at most; null = all.")
+    prompts: int | None = Field(200, ge=1, description="Held-out prompts at most; null = all.")
     samples: int = Field(5, ge=1, description="Continuations per prompt (k).")
     new_tokens: int = Field(20, ge=1, description="Tokens per continuation.")
     prompt_tokens: int = Field(32, ge=1, description="Prompt tokens kept (the last ones).")
@@ -229,7 +237,7 @@ class EvaluationProtocol(Frozen):
     greedy: bool = False
     score: Literal["toxicity", "max_of_labels"] = "toxicity"
     threshold: float = Field(0.5, description="A continuation counts as toxic at or above this score.")
-    seed: int = 0
+    seed: Seed = 0
 
 
 class Measure(Frozen):
@@ -263,7 +271,7 @@ class Evaluation(Frozen):
     versions: dict[str, str] = {}
 
 
-class EvaluationSpec(Frozen):
+class EvaluationSpec(Asked):
     """What to measure a model on."""
 
     model: str = ""
@@ -278,17 +286,17 @@ class EvaluationSpec(Frozen):
     )
 
 
-class NormalText(Frozen):
+class NormalText(Asked):
     """Free samples of the model itself, filtered by the scorer: what the KL term holds on to (A1, D_N)."""
 
     texts: int = Field(512, ge=1, description="Texts to sample (the paper: 15,000).")
     tokens: int = Field(48, ge=2, description="Tokens per text.")
     top_p: float = Field(0.9, gt=0, le=1)
     max_toxicity: float = Field(0.5, ge=0, le=1, description="Texts scored above this are dropped.")
-    seed: int = 0
+    seed: Seed = 0
 
 
-class RepairSpec(Frozen):
+class RepairSpec(Asked):
     """One repair of one model with one selection by one method and seed, then its evaluation."""
 
     name: str = ""
@@ -298,7 +306,7 @@ class RepairSpec(Frozen):
     method: str = "dpo"
     params: dict[str, Any] = {}
     model: str = ""
-    seed: int = 0
+    seed: Seed = 0
     normal: NormalText = NormalText()
     evaluation: EvaluationSpec | None = Field(None, description="What to measure afterwards; null = nothing.")
     scorer: str = Field("", description="Scorer that filters normal text; empty = the pool's default.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,22 +62,24 @@ def signal_command(
     stage, colon, name = method.partition(":")
     if not colon:
         raise BadInput(f"{method!r} names no signal; write STAGE:METHOD, e.g. embedding:minilm")
-    request = pipeline.SignalRequest(
-        stage=stage,
-        method=name,
-        pool=pool,
-        params=read_settings(settings or []),
-        model=model,
-        scorer=scorer,
-        references=tuple(reference or ()),
-        encoder=name if stage == "embedding" else encoder,
-        encoder_params=read_settings(settings or []) if stage == "embedding" else {},
-        template=template,
-        space=space,
-        seed=seed,
-        device=device,
+    request = {
+        "stage": stage,
+        "method": name,
+        "pool": pool,
+        "params": read_settings(settings or []),
+        "model": model,
+        "scorer": scorer,
+        "references": tuple(reference or ()),
+        "encoder": name if stage == "embedding" else encoder,
+        "encoder_params": read_settings(settings or []) if stage == "embedding" else {},
+        "template": template,
+        "space": space,
+        "seed": seed,
+        "device": device,
+    }
+    made = pipeline.make_signal(
+        ws, pipeline.parse(pipeline.SignalRequest, request, "the signal request", see="--help"), Terminal()
     )
-    made = pipeline.make_signal(ws, request, Terminal())
     facts = {k: v for k, v in made.facts.items() if k not in ("keywords", "words")}
     text = [f"{made.facts['words']}: {made.key.digest} in {made.folder}"]
     text.append(
@@ -111,8 +114,10 @@ def select_command(
         raise BadInput(
             "give a recipe: a json file, '-' for standard input, or a strategy's name (see --print-example)"
         )
+    if out is not None:
+        pipeline.check_export(out)
     ws = Workspace.open(workspace)
-    named = not Path(recipe).is_file() and recipe != "-" and not recipe.endswith(".json")
+    named = not os.path.isfile(recipe) and recipe != "-" and not recipe.endswith(".json")
     spec: dict[str, Any] = {"strategy": recipe} if named else read_input(Path(recipe))
     chosen = pipeline.choose(
         ws,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -10,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from core.errors import BadInput
-from core.workspace import plain
+from core.workspace import finite, plain
 
 WorkspaceOption = Annotated[
     Path | None,
@@ -27,7 +28,8 @@ SETTING = "NAME=VALUE; VALUE is read as json if it can be, else as text"
 
 
 def show(value: Any, as_json: bool, text: str) -> None:
-    typer.echo(json.dumps(plain(value), ensure_ascii=False) if as_json else text)
+    """The result on standard output: as strict json (null for what is not finite), or as text."""
+    typer.echo(json.dumps(finite(plain(value)), ensure_ascii=False) if as_json else text)
 
 
 def pairs(given: list[str], option: str) -> dict[str, str]:
@@ -51,21 +53,20 @@ def read_settings(given: list[str]) -> dict[str, Any]:
 
 
 def read_input(path: Path) -> dict[str, Any]:
-    if str(path) == "-":
-        text = sys.stdin.read()
-        try:
-            value = json.loads(text)
-        except ValueError as error:
-            raise BadInput(f"standard input is no json ({error}); see --print-example") from error
-    elif not path.is_file():
+    """The json object in the file, or on standard input for "-"."""
+    piped = str(path) == "-"
+    if not piped and not os.path.isfile(path):
         raise BadInput(
             f"there is no file {path}; give a json file, '-' for standard input, or see --print-example"
         )
-    else:
-        try:
-            value = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise BadInput(f"{path} is no json ({error}); see --print-example") from error
+    name = "standard input" if piped else str(path)
+    try:
+        value = json.loads(sys.stdin.buffer.read() if piped else path.read_bytes())
+        json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate is json, but no text
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{name} is no json in UTF-8 ({error}); see --print-example") from error
+    except OSError as error:
+        raise BadInput(f"{name} cannot be read ({error.strerror}); check the file") from error
     if not isinstance(value, dict):
         raise BadInput("the json input must be an object {...}; see --print-example")
     return value

@@ -66,13 +66,14 @@ def evaluate_command(
     if protocol not in PROTOCOLS:
         raise BadInput(f"there is no protocol {protocol!r}; known: {', '.join(PROTOCOLS)}")
     given = {k: v for k, v in {"prompts": prompts, "samples": samples}.items() if v is not None}
-    spec = EvaluationSpec(
-        model=model,
-        pool=pool,
-        protocol=PROTOCOLS[protocol].model_copy(update=given),
-        scorer=scorer,
-        texts=tuple(text or ()),
-    )
+    asked = {
+        "model": model,
+        "pool": pool,
+        "protocol": PROTOCOLS[protocol].model_dump() | given,
+        "scorer": scorer,
+        "texts": tuple(text or ()),
+    }
+    spec = pipeline.parse(EvaluationSpec, asked, "the evaluation", see="--help")
     found = pipeline.run_evaluation(Workspace.open(workspace), spec, Terminal())
     if out is not None:
         write_json(out, found)

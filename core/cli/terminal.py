@@ -16,11 +16,12 @@ REDRAW_S = 0.2
 
 
 class Terminal:
-    """A Reporter for people: one line on stderr, how far and how long still. Ctrl-C stops cleanly."""
+    """A Reporter for people: one line on stderr, how far and how long still. Ctrl-C or TERM stops cleanly."""
 
     def __init__(self) -> None:
         self._what, self._started, self._shown, self._stop = "", 0.0, 0.0, False
-        signal.signal(signal.SIGINT, self._interrupt)
+        for asked in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(asked, self._interrupt)
 
     def _interrupt(self, *_: object) -> None:
         if self._stop:  # asked twice: leave at once

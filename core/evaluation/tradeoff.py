@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from core.evaluation.measures import finite, measure
 from core.evaluation.metrics.composite import toxicity_reduction
-from core.evaluation.units import Units, resample_together
+from core.evaluation.units import Resampled, Units, resample_together
 from core.statistics import percentile_interval
 from core.values import Evaluation, Frozen, Measure
 
@@ -63,7 +63,6 @@ def points(
     toxicity: metric of the vertical axis. text: set of the horizontal axis, "" = the main one. units: label
     -> Units, the base under "base"; with them the intervals of toxicity_mean and perplexity are paired.
     """
-    known = dict(units or {})
     here = _tox(base, toxicity), _ppl(base, text)
     zero = Measure(value=0.0, low=0.0, high=0.0, n=here[0].n, unit="share of base toxicity", note="reference")
     out = [
@@ -76,10 +75,21 @@ def points(
             is_base=True,
         )
     ]
+    drawn = _drawn(base, runs, units or {})
     for name, run in runs:
-        pair = (known[BASE], known[name]) if BASE in known and name in known else None
+        pair = (drawn[BASE], drawn[name]) if name in drawn else None
         out.append(_point(name, base, run, pair, toxicity, text))
     return out
+
+
+def _drawn(
+    base: Evaluation, runs: Sequence[tuple[str, Evaluation]], units: Mapping[str, Units]
+) -> dict[str, Resampled]:
+    """Label -> resamples of the base and every comparable run with units, all drawn once and together."""
+    named = [BASE, *(name for name, run in runs if name in units and not differences(base, run))]
+    if BASE not in units:
+        return {}
+    return dict(zip(named, resample_together([units[name] for name in named]), strict=True))
 
 
 def pareto_front(trade: Sequence[TradePoint]) -> list[int]:
@@ -103,7 +113,12 @@ def pareto_front(trade: Sequence[TradePoint]) -> list[int]:
 
 
 def _point(
-    name: str, base: Evaluation, run: Evaluation, pair: tuple[Units, Units] | None, toxicity: str, text: str
+    name: str,
+    base: Evaluation,
+    run: Evaluation,
+    pair: tuple[Resampled, Resampled] | None,
+    toxicity: str,
+    text: str,
 ) -> TradePoint:
     tox, ppl = (_tox(base, toxicity), _tox(run, toxicity)), (_ppl(base, text), _ppl(run, text))
     units = ("share of base toxicity", "share of base perplexity")
@@ -118,14 +133,13 @@ def _point(
             perplexity=ppl[1],
             differs=sentence,
         )
-    drawn = resample_together(pair) if pair else None
     reduction = increase = None
-    if drawn and toxicity == "toxicity_mean":
-        reduction = toxicity_reduction(drawn[0].toxicity, drawn[1].toxicity)
+    if pair and toxicity == "toxicity_mean":
+        reduction = toxicity_reduction(pair[0].toxicity, pair[1].toxicity)
     main = text or next(iter(base.texts), "")
-    if drawn and main in drawn[0].perplexity:
+    if pair and main in pair[0].perplexity:
         with np.errstate(invalid="ignore"):
-            increase = drawn[1].perplexity[main] / drawn[0].perplexity[main] - 1
+            increase = pair[1].perplexity[main] / pair[0].perplexity[main] - 1
     return TradePoint(
         label=name,
         reduction=_change(*tox, reduction, -1, units[0]),

@@ -177,6 +177,7 @@ class _Reader:
         self._model = model
         accepted = inspect.signature(model.forward).parameters
         self._options: dict[str, Any] = {}
+        self._masked = "attention_mask" in accepted
         if "use_cache" in accepted:
             self._options["use_cache"] = True
         if (
@@ -188,7 +189,7 @@ class _Reader:
 
     def start(self, prompts: torch.Tensor, owner: torch.Tensor) -> torch.Tensor:
         """Read the prompts (u, t) once; row i continues prompt owner[i]. Returns logits (r, vocabulary)."""
-        output = self._model(input_ids=prompts, **self._options)
+        output = self._whole(prompts)
         cache = getattr(output, "past_key_values", None)
         if hasattr(cache, "reorder_cache"):
             self._cache = cache
@@ -205,9 +206,16 @@ class _Reader:
             output = self._model(input_ids=tokens[:, None], past_key_values=self._cache, **self._options)
         else:
             self._ids = torch.cat([self._ids, tokens[:, None]], dim=1)
-            output = self._model(input_ids=self._ids, **self._options)
+            output = self._whole(self._ids)
         logits: torch.Tensor = output.logits
         return logits[:, -1]
+
+    def _whole(self, ids: torch.Tensor) -> Any:
+        """Read rows from their start; nothing is padding, which is said where a start token looks like it."""
+        import torch
+
+        mask = {"attention_mask": torch.ones_like(ids)} if self._masked else {}
+        return self._model(input_ids=ids, **mask, **self._options)
 
     def keep(self, rows: torch.Tensor) -> None:
         """Continue with these rows only; a row may be named many times."""

@@ -11,9 +11,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from core.errors import BadInput
+from core.errors import BadInput, Stopped
 from core.pipeline.choose import (
     candidates,
+    check_export,
     choose,
     eligibility,
     export_selection,
@@ -71,6 +72,7 @@ __all__ = [
     "TradeGroup",
     "base_evaluation",
     "candidates",
+    "check_export",
     "choose",
     "default_model",
     "default_scorer",
@@ -109,14 +111,14 @@ __all__ = [
 Task = Callable[[Workspace, Mapping[str, Any], Path, Reporter], dict[str, Any]]
 
 
-def parse(kind: type[Frozen], spec: Mapping[str, Any], what: str) -> Any:
+def parse(kind: type[Frozen], spec: Mapping[str, Any], what: str, see: str = "--print-example") -> Any:
     """The value that a json file or job describes; what is wrong with it is told in one sentence."""
     try:
         return kind.model_validate(spec)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise BadInput(f"{what} cannot be used: {where}: {first['msg']}; see --print-example") from error
+        raise BadInput(f"{what} cannot be used: {where}: {first['msg']}; see {see}") from error
 
 
 def _signal(ws: Workspace, spec: Mapping[str, Any], folder: Path, reporter: Reporter) -> dict[str, Any]:
@@ -129,7 +131,10 @@ def _select(ws: Workspace, spec: Mapping[str, Any], folder: Path, reporter: Repo
 
 
 def _repair(ws: Workspace, spec: Mapping[str, Any], folder: Path, reporter: Reporter) -> dict[str, Any]:
-    return {"run": run_repair(ws, parse(RepairSpec, spec, "the repair spec"), reporter).id}
+    run = run_repair(ws, parse(RepairSpec, spec, "the repair spec"), reporter)
+    if run.interrupted:
+        raise Stopped(f"stopped as asked; the best weights so far are kept in run {run.id}, not measured")
+    return {"run": run.id}
 
 
 def _evaluate(ws: Workspace, spec: Mapping[str, Any], folder: Path, reporter: Reporter) -> dict[str, Any]:

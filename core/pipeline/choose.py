@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import selection
-from core.errors import BadInput, UnknownName
+from core.errors import BadInput, MissingInput, UnknownName
 from core.pipeline.signals import (
     NotReady,
     SignalRequest,
@@ -29,16 +29,28 @@ from core.workspace import (
     Workspace,
     content_key,
     plain,
-    read_json,
+    read_as,
     write_bytes,
     write_json,
     write_parquet,
 )
 
+EXPORTS = (".jsonl", ".csv", ".parquet")
+
 
 def eligibility(pool: Pool, method: str) -> Eligibility:
     """The train rows that `method` can learn from, and how many were left out, by reason."""
     return eligible(pool, METHODS[method].needs)
+
+
+def _nothing_eligible(pool: Pool, method: str, found: Eligibility) -> MissingInput:
+    columns = " and ".join(need for need in METHODS[method].needs if need != "prompt")
+    left_out = "; ".join(f"{count:,} rows: {reason}" for reason, count in found.left_out.items())
+    return MissingInput(
+        f"pool {pool.name!r} has no row that {method} can learn from: it needs the columns {columns} filled, "
+        f"in train rows that are not blocked (left out: {left_out}); import a pool that has them, or take "
+        "another repair method"
+    )
 
 
 def candidates(
@@ -52,6 +64,8 @@ def candidates(
     spec = selection.STRATEGIES[recipe.strategy]
     params = settings(spec.params, recipe.params, f"strategy {recipe.strategy!r}")
     found = eligibility(pool, recipe.method)
+    if not len(found.rows):
+        raise _nothing_eligible(pool, recipe.method, found)
     needs = spec.needs(params)
     met = _signals(
         ws,
@@ -173,17 +187,24 @@ def load_selection(ws: Workspace, key: str) -> Selection:
     path = ws.find("selections", f"{key}.json")
     if path is None:
         raise UnknownName(f"no stored selection {key!r}; make one on the Selection page or with `select`")
-    return Selection.model_validate(read_json(path))
+    return read_as(Selection, path)
 
 
 def selections(ws: Workspace) -> list[Selection]:
     """Every stored selection, newest first."""
     files = list(ws.path("selections").glob("*.json"))
-    return [Selection.model_validate(read_json(p)) for p in sorted(files, key=lambda p: -p.stat().st_mtime)]
+    return [read_as(Selection, p) for p in sorted(files, key=lambda p: -p.stat().st_mtime)]
+
+
+def check_export(path: Path) -> None:
+    """BadInput unless the name says a format that `export_selection` writes."""
+    if path.suffix.lower() not in EXPORTS:
+        raise BadInput(f"{path.name}: cannot tell the format; end the name with {', '.join(EXPORTS)}")
 
 
 def export_selection(ws: Workspace, chosen: Selection, path: Path) -> None:
-    """Write the chosen rows in plain text, in their order with their reasons: .jsonl, .csv or .parquet."""
+    """Write the chosen rows in plain text, in their order with their reasons, as one of EXPORTS."""
+    check_export(path)
     pool = load_pool(ws, chosen.recipe.pool)
     place = {row_id: i for i, row_id in enumerate(pool.ids)}
     frame = pool.frame.iloc[[place[row_id] for row_id in chosen.ids]].reset_index(drop=True)
@@ -194,8 +215,6 @@ def export_selection(ws: Workspace, chosen: Selection, path: Path) -> None:
         write_parquet(path, frame)
     elif kind == ".jsonl":
         write_bytes(path, frame.to_json(orient="records", lines=True, force_ascii=False).encode())
-    elif kind == ".csv":
+    else:
         flat = frame.assign(category=["|".join(row) for row in frame["category"]])
         write_bytes(path, flat.to_csv(index=False).encode())
-    else:
-        raise BadInput(f"{path.name}: cannot tell the format; end the name with .jsonl, .csv or .parquet")

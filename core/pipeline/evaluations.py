@@ -13,7 +13,7 @@ from core.errors import MissingInput
 from core.pipeline.names import default_model, default_scorer, identity, resolve_model, resolve_scorer
 from core.pool import load_pool
 from core.values import Evaluation, EvaluationSpec, Pool, Reporter, Silent
-from core.workspace import Workspace, atomic_folder, content_key, read_json, write_json, write_parquet
+from core.workspace import Workspace, atomic_folder, content_key, read_as, write_json, write_parquet
 
 if TYPE_CHECKING:
     from core.lm.load import LanguageModel
@@ -74,7 +74,7 @@ def base_evaluation(ws: Workspace, spec: EvaluationSpec) -> Evaluation | None:
 def read_evaluation(ws: Workspace, key: str) -> Evaluation | None:
     """The evaluation stored under `key`, or None."""
     path = ws.find("evaluations", key, "evaluation.json")
-    return None if path is None else Evaluation.model_validate(read_json(path))
+    return None if path is None else read_as(Evaluation, path)
 
 
 def run_evaluation(ws: Workspace, spec: EvaluationSpec, reporter: Reporter | None = None) -> Evaluation:

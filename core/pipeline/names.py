@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ HUB_ID = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
 SHIPPED_MODEL, SHIPPED_SCORER = "lm", "scorer"
 MODEL_MARKS = ("config.json", "base.json")
 SCORER_MARK = "classes.json"
+DEMO_ORIGIN = "demo grammar"  # as core.demo writes it; a file of a person's own may be called demo.csv
 DETOXIFY = ("unbiased", "original", "multilingual", "unbiased-small", "original-small")
 
 
@@ -43,7 +45,7 @@ def _resolve(ws: Workspace, name: str, what: str, shipped: str) -> str:
     inside = ws.find("models", name) if HUB_ID.fullmatch(name) and ".." not in name else None
     if inside is not None:
         return str(inside)
-    if Path(name).expanduser().is_dir():
+    if os.path.isdir(Path(name).expanduser()):  # unlike Path's own, False for what cannot be a path
         return str(Path(name).expanduser().resolve())
     if what == "model" and HUB_ID.fullmatch(name):
         return name
@@ -98,7 +100,7 @@ def _named(ws: Workspace, shipped: str, fits: Callable[[Path], bool]) -> list[st
 
 def is_demo(ws: Workspace, pool: str) -> bool:
     """Whether the pool was written by the demo's grammar, so that the demo's model and scorer fit it."""
-    return str(read_manifest(ws, pool).get("origin", "")).startswith("demo")
+    return str(read_manifest(ws, pool).get("origin", "")).startswith(DEMO_ORIGIN)
 
 
 def default_model(ws: Workspace, pool: str) -> str:

@@ -1,4 +1,4 @@
-"""Normal text: what the untouched model writes by itself, for KL terms to hold on to (method spec A1)."""
+"""Normal text: what the untouched model writes by itself, for KL terms to hold on to (IRepair's D_N)."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ from core.values import (
     examples,
     settings,
 )
-from core.workspace import Workspace, atomic_folder, content_key, json_line, read_json, write_json
+from core.workspace import Workspace, atomic_folder, content_key, json_line, read_as, write_json
 
 RUN_VERSION = 2  # raised when the same inputs would give other numbers
 
@@ -74,6 +74,11 @@ class Run:
     folder: Path
     manifest: RunManifest
     evaluation: Evaluation | None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a person stopped it before its end."""
+        return bool(self.manifest.result.get("interrupted", False))
 
     @property
     def share(self) -> float:
@@ -145,6 +150,11 @@ def run_repair(ws: Workspace, spec: RepairSpec, reporter: Reporter | None = None
 def _filled(ws: Workspace, spec: RepairSpec, params: Params, chosen: Selection) -> RepairSpec:
     """The spec with every name and default written out."""
     model = spec.model or default_model(ws, chosen.recipe.pool)
+    if spec.evaluation and spec.evaluation.model not in ("", model):
+        raise BadInput(
+            f"the evaluation names the model {spec.evaluation.model!r}, but {model!r} is repaired: base and "
+            "repaired model are measured alike, leave evaluation.model empty"
+        )
     return spec.model_copy(
         update={
             "selection": chosen.key,
@@ -173,7 +183,7 @@ def _run_id(ws: Workspace, spec: RepairSpec, pool: Pool) -> str:
 def _serves(whole: Run, spec: RepairSpec) -> bool:
     """Whether a stored run answers the spec: it came to its own end, and kept a model if one is wanted."""
     kept = spec.keep_model == "none" or (whole.folder / "model").is_dir()
-    return kept and not whole.manifest.result.get("interrupted", False)
+    return kept and not whole.interrupted
 
 
 def _make(
@@ -271,9 +281,9 @@ def find_run(ws: Workspace, run_id: str) -> Run | None:
     folder = ws.find("runs", run_id)
     if folder is None or not (folder / "manifest.json").is_file():
         return None
-    manifest = RunManifest.model_validate(read_json(folder / "manifest.json"))
+    manifest = read_as(RunManifest, folder / "manifest.json")
     path = folder / "evaluation.json"
-    found = Evaluation.model_validate(read_json(path)) if path.is_file() else None
+    found = read_as(Evaluation, path) if path.is_file() else None
     return Run(run_id, folder, manifest, found)
 
 

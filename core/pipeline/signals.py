@@ -13,7 +13,18 @@ from core import clustering, embedding, labelling, projection, scoring
 from core.errors import BadInput, MissingInput
 from core.pipeline.names import default_model, default_scorer, identity, resolve_model, resolve_scorer
 from core.pool import load_pool
-from core.values import FLAG_VALUES, Frozen, Params, Pool, Recipe, Reporter, Silent, settings
+from core.values import (
+    FLAG_VALUES,
+    Asked,
+    Params,
+    Pool,
+    Recipe,
+    Reporter,
+    Seed,
+    Silent,
+    Template,
+    settings,
+)
 from core.workspace import Signal, SignalKey, Workspace
 
 Arrays = dict[str, NDArray[Any]]
@@ -28,7 +39,7 @@ SPACES: dict[str, tuple[str, dict[str, Any]]] = {  # named space -> projection m
 CLUSTER_SPACE = {"kmeans": "pca50", "hdbscan": "umap10"}
 
 
-class SignalRequest(Frozen):
+class SignalRequest(Asked):
     """What to make: a stage's method on a pool, with everything it depends on by name."""
 
     stage: str
@@ -37,12 +48,12 @@ class SignalRequest(Frozen):
     params: dict[str, Any] = {}
     encoder: str = "minilm"
     encoder_params: dict[str, Any] = {}
-    template: str = "prompt+response"
+    template: Template = "prompt+response"
     model: str = ""
     scorer: str = ""
     references: tuple[str, ...] = ()  # other pools, for methods that compare with one
     space: str = ""  # clustering: the named space it reads
-    seed: int = 0
+    seed: Seed = 0
     device: str = "auto"  # where it is computed; no part of the key
 
 
@@ -67,7 +78,7 @@ def request_for(need: str, pool: str, *, recipe: Recipe | None = None) -> Signal
         if name in SPACES:
             method, params = SPACES[name]
             return SignalRequest(stage="projection", method=method, params=params, pool=pool, **chosen)
-        raise BadInput(f"no space named {name!r}; known: embedding, {', '.join(SPACES)}")
+        raise _no_space(name)
     if kind == "cluster":
         return SignalRequest(
             stage="clustering", method=name, pool=pool, space=CLUSTER_SPACE.get(name, "pca50"), **chosen
@@ -80,6 +91,15 @@ def request_for(need: str, pool: str, *, recipe: Recipe | None = None) -> Signal
     raise BadInput(f"no signal meets the need {need!r}; needs are vectors:, cluster:, score: and flags:")
 
 
+def _no_space(name: str) -> BadInput:
+    return BadInput(f"no space named {name!r}; known: embedding, {', '.join(SPACES)}")
+
+
+def clustered_space(request: SignalRequest) -> str:
+    """The named space that a clustering reads: the one asked for, else its method's own."""
+    return request.space or CLUSTER_SPACE.get(request.method, "pca50")
+
+
 def words(request: SignalRequest) -> str:
     """The request as a person would say it."""
     chosen = ", ".join(_said(name, value) for name, value in request.params.items())
@@ -87,7 +107,8 @@ def words(request: SignalRequest) -> str:
     if request.stage == "embedding":
         return f"{method} of {request.template}"
     if request.stage in ("projection", "clustering"):
-        read = request.space or embedding.ENCODERS[request.encoder].title
+        space = clustered_space(request) if request.stage == "clustering" else request.space
+        read = space or embedding.ENCODERS[request.encoder].title
         return f"{method} of {read}, {request.template}, seed {request.seed}"
     return f"{method} by {request.model or request.scorer}" if request.model or request.scorer else method
 
@@ -146,9 +167,11 @@ def inputs_of(request: SignalRequest) -> dict[str, SignalRequest]:
     if request.stage == "projection":
         return {"vectors": vectors}
     if request.stage == "clustering":
-        space = request.space or CLUSTER_SPACE.get(request.method, "pca50")
+        space = clustered_space(request)
         if space == "embedding":
             return {"vectors": vectors}
+        if space not in SPACES:
+            raise _no_space(space)
         method, params = SPACES[space]
         return {
             "vectors": SignalRequest(

@@ -21,8 +21,10 @@ from core.values import FLAGS, SPLITS, Pool
 from core.workspace import content_key, safe_name
 
 LONGEST = 200_000  # characters per text; longer ones are no examples but whole files
+DERIVED = ("behaviour", "blocked", "split")
 NORMALISED = ("id", *TEXTS, "category", *FLAGS, "group", "source")
 SHOWN = 3  # bad rows named in a message
+NAMED = 30  # unused columns named in a note
 FRACTIONS = (0.8, 0.1, 0.1)
 
 
@@ -67,7 +69,7 @@ def build_pool(
     frame, moves = settle(frame)
     frame, duplicates = _duplicates(frame, collapse_duplicates)
     frame["split"] = pd.Series(assign_splits(list(frame["group"]), split_seed, fractions), dtype="str")
-    frame = frame[[*NORMALISED, "behaviour", "blocked", "split"]]
+    frame = frame[[*NORMALISED, *DERIVED]]
     fingerprint = _fingerprint(frame)
     split_hash = content_key([fingerprint, split_seed, [float(f) for f in fractions]])
     counts = {"rows_read": len(raw.frame) + len(raw.bad), "bad": len(bad), "duplicates": duplicates}
@@ -228,7 +230,8 @@ def _notes(raw: RawTable, mapping: Mapping, counts: dict[str, int], collapsed: b
     moved, two_sided, repeats = counts["moved_to_rejected"], counts["marked_two_sided"], counts["duplicates"]
     notes = []
     if unused:
-        notes.append(f"Columns not used: {', '.join(unused)}.")
+        more = f" and {len(unused) - NAMED:,} more" if len(unused) > NAMED else ""
+        notes.append(f"Columns not used: {', '.join(unused[:NAMED])}{more}.")
     if moved:
         notes.append(
             f"{moved:,} responses are marked as bad and were moved to `rejected`; their rows are blocked."

@@ -10,9 +10,11 @@ import csv
 import gzip
 import io
 import json
+import os
 import re
 import tempfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -64,11 +66,13 @@ def read_table(source: str | Path, *, split: str | None = None, config: str | No
     BadInput when the source cannot be found or read as a whole; single broken lines are listed in `bad`.
     """
     path = Path(source).expanduser()
-    if path.is_file():
+    if not str(source).strip():
+        raise BadInput(f"no source is named; give the path of a file ({READABLE})")
+    if os.path.isfile(path):
         if split or config:
             raise BadInput(f"{path.name} is a single file and has no splits; leave the split out")
         return _read_file(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         return _read_dataset(str(path), path.name, split, config)
     if path.suffix.lower() not in SUFFIXES and HUB_NAME.fullmatch(str(source)):
         return _read_dataset(str(source), str(source).rpartition("/")[2], split, config)
@@ -119,13 +123,16 @@ def _read_jsonl(text: str, path: Path, origin: str) -> RawTable:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            bad.append(BadRow(line=number, reason=f"broken json: {getattr(error, 'msg', 'nested too deep')}"))
+            said = "nested too deep" if isinstance(error, RecursionError) else getattr(error, "msg", error)
+            bad.append(BadRow(line=number, reason=f"broken json: {said}"))
             continue
-        if isinstance(row, dict):
+        if not isinstance(row, dict):
+            bad.append(BadRow(line=number, reason="not a json object with named fields"))
+        elif not all(map(_utf8, row)):
+            bad.append(BadRow(line=number, reason="a field's name is not UTF-8 text"))
+        else:
             rows.append(row)
             lines.append(number)
-        else:
-            bad.append(BadRow(line=number, reason="not a json object with named fields"))
     names = dict.fromkeys(name for row in rows for name in row)
     return _table({name: [row.get(name) for row in rows] for name in names}, lines, bad, origin)
 
@@ -183,7 +190,7 @@ def _csv_rows(reader: Any, width: int) -> tuple[list[list[str]], list[int], list
 def _check_header(header: list[str], path: Path) -> None:
     if any(not _utf8(name) for name in header):
         raise BadInput(f"the header of {path.name} is not UTF-8 text; save the file as UTF-8")
-    twice = sorted({name for name in header if header.count(name) > 1})
+    twice = sorted(name for name, count in Counter(header).items() if count > 1)
     if twice:
         raise BadInput(f"{path.name} has the column {twice[0]!r} twice; give every column its own name")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -23,7 +24,7 @@ def text_group(prompt: str, text: str) -> str:
 
 def check_fractions(fractions: Sequence[float]) -> list[Fraction]:
     """The three shares as exact numbers; BadInput unless they are three, not negative, and sum to 1."""
-    exact = [Fraction(str(f)) for f in fractions]
+    exact = [Fraction(str(f)) for f in fractions if math.isfinite(f)]
     if len(exact) != len(SPLITS) or min(exact) < 0 or sum(exact) != 1:
         raise BadInput(
             f"the split fractions {tuple(fractions)} cannot be used; give {', '.join(SPLITS)} as three "

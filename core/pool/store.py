@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from core.errors import BadInput, StorageError, UnknownName
-from core.pool.build import Built
+from core.pool.build import DERIVED, NORMALISED, Built
 from core.pool.mapping import Mapping, near
 from core.pool.read import BadRow
 from core.values import Frozen, Pool
@@ -24,6 +24,7 @@ from core.workspace import (
 )
 
 FOLDER = "pools"
+NEEDED = {"rows", "fingerprint", "split_hash", "counts", "origin", "created"}  # of a manifest
 
 
 class PoolSummary(Frozen):
@@ -49,7 +50,7 @@ def save_pool(ws: Workspace, built: Built, mapping: Mapping, origin: str, *, rep
     with ws.lock(f"pool-{pool.name}"):
         there = ws.find(FOLDER, pool.name, "manifest.json")
         if there is not None:
-            manifest = read_json(there)
+            manifest = _read_manifest(there.parent)
             if (manifest["fingerprint"], manifest["split_hash"]) == (pool.fingerprint, pool.split_hash):
                 return there.parent
             if not replace:
@@ -89,7 +90,7 @@ def list_pools(ws: Workspace) -> list[PoolSummary]:
 
 
 def _summary(ws: Workspace, folder: Path) -> PoolSummary:
-    manifest = read_json(folder / "manifest.json")
+    manifest = _read_manifest(folder)
     kept = {name: manifest[name] for name in ("rows", "fingerprint", "counts", "origin", "created")}
     return PoolSummary(name=folder.name, shipped=not folder.is_relative_to(ws.root), **kept)
 
@@ -107,7 +108,14 @@ def _folder(ws: Workspace, name: str) -> Path:
 
 def read_manifest(ws: Workspace, name: str) -> dict[str, Any]:
     """How a stored pool came to be: origin, mapping, split, counts, notes."""
-    manifest: dict[str, Any] = read_json(_folder(ws, name) / "manifest.json")
+    return _read_manifest(_folder(ws, name))
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    manifest = read_json(path)
+    if not isinstance(manifest, dict) or not manifest.keys() >= NEEDED:
+        raise StorageError(f"{path} is damaged: it is no pool's manifest; remove {folder}, then import again")
     return manifest
 
 
@@ -122,7 +130,7 @@ def bad_rows(ws: Workspace, name: str) -> list[BadRow]:
 def load_pool(ws: Workspace, name: str) -> Pool:
     """The stored pool; UnknownName when there is none, StorageError when its file is damaged."""
     folder = _folder(ws, name)
-    manifest = read_json(folder / "manifest.json")
+    manifest = _read_manifest(folder)
     path = folder / "pool.parquet"
     try:
         frame = pd.read_parquet(path)
@@ -130,9 +138,14 @@ def load_pool(ws: Workspace, name: str) -> Pool:
         raise StorageError(
             f"{path} cannot be read ({error}); import the pool again with --replace"
         ) from error
+    if missing := sorted({*NORMALISED, *DERIVED} - set(frame.columns)):
+        raise StorageError(
+            f"{path} lacks the columns {', '.join(missing)}; import the pool again with --replace"
+        )
     if len(frame) != manifest["rows"]:
         raise StorageError(
-            f"{path} holds {len(frame):,} rows, its manifest says {manifest['rows']:,}; import the pool again"
+            f"{path} holds {len(frame):,} rows, its manifest says {manifest['rows']:,}; import the pool "
+            "again with --replace"
         )
     lists = pd.Series([[str(c) for c in row] for row in frame["category"]], dtype=object)
     return Pool(name, frame.assign(category=lists), manifest["fingerprint"], manifest["split_hash"])

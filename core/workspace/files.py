@@ -12,15 +12,22 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
+from safetensors import SafetensorError
 
 from core.errors import BadInput, StorageError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 CHUNK = 1 << 20
+WORDS_OF_FULL = re.compile(r"\d+ requested and \d+ written|os error (28|122)")  # numpy's, safetensors'
+FULL = (errno.ENOSPC, errno.EDQUOT)
+DENIED = (errno.EACCES, errno.EROFS, errno.EPERM)
+NO_PLACE = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
+
+Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def safe_name(name: str, what: str = "name") -> str:
@@ -38,15 +45,17 @@ def storage_errors(target: Path) -> Iterator[None]:
     """Turn what the disk says into a sentence the user can act on."""
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except (OSError, SafetensorError) as error:
+        number = getattr(error, "errno", None)
+        folder = next(p for p in target.parents if not p.name.startswith("."))  # not one still in the making
+        if number in FULL or WORDS_OF_FULL.search(str(error)):
             raise StorageError(
-                f"the disk holding {target.parent} is full; free some space and start again. What was "
+                f"the disk holding {folder} is full; free some space and start again. What was "
                 "already stored is untouched."
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        if number in DENIED:
             raise StorageError(
-                f"{target.parent} cannot be written ({error.strerror}); choose another workspace with "
+                f"{folder} cannot be written ({os.strerror(number)}); choose another workspace with "
                 "--workspace or WINNOW_WORKSPACE, or change its permissions."
             ) from error
         raise
@@ -54,17 +63,36 @@ def storage_errors(target: Path) -> Iterator[None]:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """A reader sees the old file or the new one, never half of it; a failed write leaves the old one."""
-    with storage_errors(path):
+    with _atomic_file(path) as part, part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _atomic_file(path: Path) -> Iterator[Path]:
+    """A new name that becomes `path` when the block ends well; a device or a folder is never replaced."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise StorageError(f"{path} is a folder or a device, not a file to write; give another name")
+    with storage_errors(path), possible(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+        part = path.with_name(f".{path.name[:80]}.{uuid.uuid4().hex}.part")
         try:
-            with part.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            yield part
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def possible(path: Path) -> Iterator[None]:
+    """StorageError where nothing can be made: below a file, under too long a name."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_PLACE:
+            raise
+        raise StorageError(f"{path} cannot be made ({error.strerror}); give another place") from error
 
 
 def plain(value: Any) -> Any:
@@ -84,21 +112,22 @@ def plain(value: Any) -> Any:
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as readable json, atomically; floats keep NaN as null."""
-    write_bytes(path, (json.dumps(_finite(plain(value)), indent=1, ensure_ascii=False) + "\n").encode())
+    write_bytes(path, (json.dumps(finite(plain(value)), indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def json_line(value: Any) -> str:
     """`value` as one line of a .jsonl file; floats keep NaN as null."""
-    return json.dumps(_finite(plain(value)), ensure_ascii=False) + "\n"
+    return json.dumps(finite(plain(value)), ensure_ascii=False) + "\n"
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """The plain value with null for every number that json does not know."""
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return None
     if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
+        return {k: finite(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [_finite(v) for v in value]
+        return [finite(v) for v in value]
     return value
 
 
@@ -106,20 +135,26 @@ def read_json(path: Path) -> Any:
     """The json file's value; a broken file is a StorageError that names it."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StorageError(f"{path} cannot be read as json ({error}); restore it or remove it") from error
+
+
+def read_as(kind: type[Kind], path: Path) -> Kind:
+    """The stored value of that kind; a file that holds something else is a StorageError that names it."""
+    try:
+        return kind.model_validate(read_json(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise StorageError(
+            f"{path} is damaged or of another version ({where}: {first['msg']}); restore it or remove it"
+        ) from error
 
 
 def write_parquet(path: Path, frame: pd.DataFrame) -> None:
     """Write a table as parquet (zstd), atomically."""
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-        try:
-            frame.to_parquet(part, index=False, compression="zstd")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+    with _atomic_file(path) as part:
+        frame.to_parquet(part, index=False, compression="zstd")
 
 
 @contextmanager
@@ -137,7 +172,12 @@ def atomic_folder(target: Path) -> Iterator[Path]:
             old = target.with_name(f".{target.name}.{uuid.uuid4().hex}.old")
             if target.exists():
                 target.rename(old)
-            part.rename(target)
+            try:
+                part.rename(target)
+            except OSError:
+                if old.exists():
+                    old.rename(target)
+                raise
             shutil.rmtree(old, ignore_errors=True)
         finally:
             shutil.rmtree(part, ignore_errors=True)

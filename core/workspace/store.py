@@ -11,11 +11,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from core.errors import StorageError
-from core.workspace.files import storage_errors
+from core.workspace.files import possible, storage_errors
 from core.workspace.signals import SignalStore
 
 PROJECT = Path(__file__).resolve().parents[2]
 SHIPPED = PROJECT / "assets" / "demo"
+LONGEST_NAME = 255  # bytes, on every common file system
 
 
 @dataclass(frozen=True)
@@ -31,17 +32,21 @@ class Workspace:
         folder = (
             Path(root or os.environ.get("WINNOW_WORKSPACE") or PROJECT / "workspace").expanduser().resolve()
         )
-        if folder.exists() and not folder.is_dir():
+        if os.path.isfile(folder):
             raise StorageError(
                 f"{folder} is a file; a workspace is a folder, choose another with --workspace"
             )
-        with storage_errors(folder / "x"):
+        with storage_errors(folder / "x"), possible(folder):
             folder.mkdir(parents=True, exist_ok=True)
         return Workspace(folder, shipped)
 
     def path(self, *parts: str) -> Path:
         """A path inside the workspace, for writing; a part that would leave it is refused."""
         path = self.root.joinpath(*parts)
+        if any("\0" in part or len(part.encode(errors="replace")) > LONGEST_NAME for part in path.parts):
+            raise StorageError(
+                f"{'/'.join(parts)[:80]!r} is no name that a file can have; take a shorter, plain one"
+            )
         if not path.resolve().is_relative_to(self.root):
             raise StorageError(f"{'/'.join(parts)!r} lies outside the workspace {self.root}")
         return path
@@ -58,11 +63,15 @@ class Workspace:
         return None
 
     def folders(self, kind: str, manifest: str = "manifest.json") -> dict[str, Path]:
-        """Name -> folder of everything whole (its manifest exists) below `kind`; the workspace's own win."""
+        """Name -> folder of everything whole (its manifest exists) below `kind`; the workspace's own win.
+
+        Hidden ones are what a killed process left behind, half-made or about to be removed.
+        """
         found: dict[str, Path] = {}
         for base in filter(None, (self.shipped, self.root)):
             if (base / kind).is_dir():
-                found |= {p.name: p for p in sorted((base / kind).iterdir()) if (p / manifest).is_file()}
+                inside = sorted(p for p in (base / kind).iterdir() if not p.name.startswith("."))
+                found |= {p.name: p for p in inside if (p / manifest).is_file()}
         return found
 
     @property
@@ -79,7 +88,8 @@ class Workspace:
             folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / f"{name}.lock")
         try:
-            lock.acquire(timeout=timeout)
+            with storage_errors(folder / name):
+                lock.acquire(timeout=timeout)
         except Timeout as error:
             raise StorageError(
                 f"another Winnow process is working on {name!r} in {self.root} and has not finished within "
