@@ -32,17 +32,25 @@ def signal_command(
     method: Annotated[
         str,
         typer.Argument(
-            help="STAGE:METHOD, e.g. embedding:minilm, projection:umap, clustering:hdbscan, scoring:toxicity."
+            help="STAGE:METHOD, e.g. embedding:minilm, projection:umap, clustering:hdbscan, "
+            "scoring:toxicity; a wrong name lists the known ones."
         ),
     ],
     pool: Annotated[str, typer.Option(help="Name of the pool.")],
     settings: Annotated[list[str] | None, typer.Option("--set", help=SETTING)] = None,
     model: Annotated[
-        str, typer.Option(help="Model for model-based scores: demo, a name, a folder or a hub id.")
+        str,
+        typer.Option(
+            help="Model for model-based scores: demo, run:ID, a name, a folder or a hub id "
+            "(default: demo for the demo's pools, else the workspace's first, else gpt2)."
+        ),
     ] = "",
     scorer: Annotated[
         str,
-        typer.Option(help="Toxicity scorer: demo, a name, a folder, or unbiased, original, multilingual."),
+        typer.Option(
+            help="Toxicity scorer: demo, a name, a folder, or unbiased, original, multilingual "
+            "(default: demo for the demo's pools, else unbiased)."
+        ),
     ] = "",
     reference: Annotated[
         list[str] | None, typer.Option(help="Reference pool, for methods that compare with one.")
@@ -51,7 +59,13 @@ def signal_command(
     template: Annotated[
         str, typer.Option(help="Text to embed: prompt+response, prompt, response or difference.")
     ] = "prompt+response",
-    space: Annotated[str, typer.Option(help="Space that clustering reads: embedding, pca50 or umap10.")] = "",
+    space: Annotated[
+        str,
+        typer.Option(
+            help="Space that clustering reads: embedding, pca50 or umap10 "
+            "(default: pca50 for kmeans, umap10 for hdbscan)."
+        ),
+    ] = "",
     seed: Annotated[int, typer.Option(help="Seed of projection and clustering.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     workspace: WorkspaceOption = None,
@@ -96,7 +110,11 @@ def signal_command(
 @app.command("select")
 def select_command(
     recipe: Annotated[
-        str, typer.Argument(help="Recipe: a json file, '-' for standard input, or a strategy's name.")
+        str,
+        typer.Argument(
+            help="Recipe: a json file, '-' for standard input, or a strategy's name (then with its defaults: "
+            "10 percent of the rows that dpo can learn from)."
+        ),
     ] = "",
     pool: Annotated[str, typer.Option(help="Name of the pool (replaces the recipe's).")] = "",
     out: Annotated[
@@ -128,10 +146,11 @@ def select_command(
     pipeline.save_selection(ws, chosen)
     if out is not None:
         pipeline.export_selection(ws, chosen, out)
-    show(chosen, as_json, _selection_text(chosen, out))
+        typer.echo(f"written in plain text (not masked) to {out}", err=True)
+    show(chosen, as_json, _selection_text(chosen))
 
 
-def _selection_text(chosen: Selection, out: Path | None) -> str:
+def _selection_text(chosen: Selection) -> str:
     lines = [
         f"selection {chosen.key}: {len(chosen.ids):,} of {chosen.eligible:,} eligible rows "
         f"({chosen.seconds:.2f} s)"
@@ -139,5 +158,4 @@ def _selection_text(chosen: Selection, out: Path | None) -> str:
     lines += [f"  left out: {count:,} rows, {reason}" for reason, count in chosen.left_out.items()]
     lines += [f"  shortfall: {chosen.shortfall:,} rows"] if chosen.shortfall else []
     lines += [f"  warning: {w}" for w in chosen.warnings]
-    lines += [f"  written in plain text (not masked) to {out}"] if out else []
     return "\n".join(lines)

@@ -17,7 +17,7 @@ WorkspaceOption = Annotated[
     Path | None,
     typer.Option(
         "--workspace",
-        help="Folder for everything Winnow stores (default: WINNOW_WORKSPACE, else ./workspace).",
+        help="Folder for all Winnow stores (default: WINNOW_WORKSPACE, else workspace/ beside the code).",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as json, for machines.")]

@@ -9,8 +9,9 @@ import typer
 from core import pipeline
 from core.cli.options import JsonOption, WorkspaceOption, pairs, show
 from core.errors import BadInput
-from core.pool import Built, build_pool, guess_mapping, read_table, save_pool
+from core.pool import FIELDS, Built, build_pool, guess_mapping, read_table, save_pool
 from core.pool import Mapping as ColumnMapping
+from core.values import FLAGS
 from core.workspace import Workspace
 
 app = typer.Typer(no_args_is_help=True, help="Import and list candidate pools.")
@@ -27,17 +28,22 @@ def pool_import(
     name: Annotated[str, typer.Option(help="Name of the pool in the workspace.")],
     columns: Annotated[
         list[str] | None,
-        typer.Option("--map", help="FIELD=COLUMN, e.g. prompt=question; fields not given are guessed."),
+        typer.Option(
+            "--map",
+            help="FIELD=COLUMN, e.g. prompt=question; fields not given are guessed. "
+            f"Fields: {', '.join(FIELDS)}.",
+        ),
     ] = None,
     rules: Annotated[
         list[str] | None,
         typer.Option(
             "--value",
-            help="FLAG:VALUE=yes or FLAG@COLUMN:PATTERN=yes (also =no), e.g. refusal:2_full_refusal=yes.",
+            help="FLAG:PATTERN=yes or FLAG@COLUMN:PATTERN=yes (also =no), e.g. refusal:2_full_refusal=yes; "
+            f"the pattern may hold * and ?. Flags: {', '.join(FLAGS)}.",
         ),
     ] = None,
     split: Annotated[
-        str, typer.Option(help="Shares of train, validation and test, by group.")
+        str, typer.Option(help="Shares of train, validation and test, by group; they sum to 1.")
     ] = "0.8,0.1,0.1",
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
     dataset_split: Annotated[

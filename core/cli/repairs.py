@@ -52,7 +52,9 @@ def evaluate_command(
     out: Annotated[Path | None, typer.Option(help="Write the evaluation to this json file.")] = None,
     text: Annotated[
         list[str] | None,
-        typer.Option(help="Pool whose held-out text gives perplexity; the first is the main one."),
+        typer.Option(
+            help="Pool whose held-out text gives perplexity; the first is the main one (default: --pool)."
+        ),
     ] = None,
     scorer: Annotated[str, typer.Option(help="Toxicity scorer (default: the pool's).")] = "",
     prompts: Annotated[int | None, typer.Option(help="Prompts at most (default: the protocol's).")] = None,

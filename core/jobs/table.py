@@ -112,7 +112,7 @@ class Jobs:
         with self._read() as db:
             row = db.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
         if row is None:
-            raise UnknownName(f"the workspace {self.ws.root} has no job {job_id!r}; `jobs` lists them")
+            raise UnknownName(f"the workspace {self.ws.root} has no job {job_id!r}; `job list` shows them")
         return self._job(row, detail=True)
 
     def folder(self, job_id: str) -> Path:
@@ -250,7 +250,8 @@ class Jobs:
         except sqlite3.Error as error:
             raise StorageError(
                 f"{self.path} cannot be used ({error}); check that the disk has space, that the file may be "
-                "written, and that no program holds it open. Nothing already stored was changed."
+                "written, and that no program holds it open; a damaged one can be moved away, it holds "
+                "only the list of jobs. Nothing already stored was changed."
             ) from error
 
     @contextmanager

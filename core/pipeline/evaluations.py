@@ -86,7 +86,7 @@ def run_evaluation(ws: Workspace, spec: EvaluationSpec, reporter: Reporter | Non
             return stored
         lm = open_model(resolve_model(ws, spec.model), "auto")
         found, tables = measure(ws, lm, spec, reporter or Silent())
-        with atomic_folder(ws.path("evaluations", key)) as part:
+        with atomic_folder(ws.path("evaluations", key), alone=True) as part:
             write_evaluation(part, found, tables)
     return found
 

@@ -39,7 +39,7 @@ def _resolve(ws: Workspace, name: str, what: str, shipped: str) -> str:
         folder = ws.find("runs", name.removeprefix("run:"), "model")
         if folder is None:
             raise BadModel(
-                f"{name!r} kept no {what}; look at `runs` for ids, or repair again with keep_model 'changed'"
+                f"{name!r} kept no {what}; see `run list`, or repair again with keep_model 'changed'"
             )
         return str(folder)
     inside = ws.find("models", name) if HUB_ID.fullmatch(name) and ".." not in name else None

@@ -140,7 +140,7 @@ def run_repair(ws: Workspace, spec: RepairSpec, reporter: Reporter | None = None
             return whole
         if spec.evaluation is not None:  # the point of comparison first: a run without it means nothing
             run_evaluation(ws, spec.evaluation, reporter)
-        with atomic_folder(ws.path("runs", run_id)) as part:
+        with atomic_folder(ws.path("runs", run_id), alone=True) as part:
             _make(ws, run_id, spec, params, chosen, pool, part, reporter)
     run = find_run(ws, run_id)
     assert run is not None  # written above, under its lock

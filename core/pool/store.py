@@ -49,18 +49,17 @@ def save_pool(ws: Workspace, built: Built, mapping: Mapping, origin: str, *, rep
     folder = ws.path(FOLDER, safe_name(pool.name, "pool name"))
     with ws.lock(f"pool-{pool.name}"):
         there = ws.find(FOLDER, pool.name, "manifest.json")
-        if there is not None:
+        if there is not None and not replace:  # on purpose it is written anew, even over a damaged one
             manifest = _read_manifest(there.parent)
             if (manifest["fingerprint"], manifest["split_hash"]) == (pool.fingerprint, pool.split_hash):
                 return there.parent
-            if not replace:
-                differs = "other rows" if manifest["fingerprint"] != pool.fingerprint else "another split"
-                raise BadInput(
-                    f"there is a pool {pool.name!r} already, with {differs} ({manifest['rows']:,} from "
-                    f"{manifest['origin']}); choose another name, or replace it on purpose (--replace). "
-                    "Nothing was changed."
-                )
-        with atomic_folder(folder) as part:
+            differs = "other rows" if manifest["fingerprint"] != pool.fingerprint else "another split"
+            raise BadInput(
+                f"there is a pool {pool.name!r} already, with {differs} ({manifest['rows']:,} from "
+                f"{manifest['origin']}); choose another name, or replace it on purpose (--replace). "
+                "Nothing was changed."
+            )
+        with atomic_folder(folder, alone=True) as part:
             write_parquet(part / "pool.parquet", pool.frame)
             lines = "".join(row.model_dump_json() + "\n" for row in built.bad)
             write_bytes(part / "bad_rows.jsonl", lines.encode())
@@ -115,7 +114,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / "manifest.json"
     manifest = read_json(path)
     if not isinstance(manifest, dict) or not manifest.keys() >= NEEDED:
-        raise StorageError(f"{path} is damaged: it is no pool's manifest; remove {folder}, then import again")
+        raise StorageError(
+            f"{path} is damaged: it is no pool's manifest; import the pool again with --replace"
+        )
     return manifest
 
 

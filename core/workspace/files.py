@@ -158,13 +158,16 @@ def write_parquet(path: Path, frame: pd.DataFrame) -> None:
 
 
 @contextmanager
-def atomic_folder(target: Path) -> Iterator[Path]:
+def atomic_folder(target: Path, *, alone: bool = False) -> Iterator[Path]:
     """A new empty folder that becomes `target` when the block ends well, and vanishes when it does not.
 
     An older `target` is replaced only at the end; if somebody else made it meanwhile, theirs is replaced too.
+    `alone` says that the caller holds the target's lock: then what killed processes left of it is removed.
     """
     with storage_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
+        for left in target.parent.glob(f".{target.name}.*.part") if alone else ():
+            shutil.rmtree(left, ignore_errors=True)
         part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
         part.mkdir()
         try:

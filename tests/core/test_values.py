@@ -2,10 +2,10 @@
 
 import pandas as pd
 import pytest
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from core.errors import BadInput
-from core.values import Params, Pool, settings
+from core.values import Budget, EvaluationProtocol, Params, Pool, Recipe, settings
 
 
 def small_pool() -> Pool:
@@ -47,3 +47,19 @@ def test_a_bad_setting_is_a_sentence_that_names_it():
         settings(Knobs, {"share": 3}, "strategy 'x'")
     with pytest.raises(BadInput, match="strategy 'x' has no setting 'shaer'; its settings are: share"):
         settings(Knobs, {"shaer": 1}, "strategy 'x'")
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked"),
+    [
+        (Budget, {"percent": float("nan")}),
+        (Budget, {"percent": float("inf")}),
+        (EvaluationProtocol, {"prompts": 0}),
+        (EvaluationProtocol, {"threshold": float("nan")}),
+        (Recipe, {"pool": "p", "strategy": "s", "seed": -1}),
+        (Recipe, {"pool": "p", "strategy": "s", "template": "none"}),
+    ],
+)
+def test_what_no_later_step_could_use_is_refused_at_the_door(kind, asked):
+    with pytest.raises(ValidationError):
+        kind(**asked)

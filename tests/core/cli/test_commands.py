@@ -2,11 +2,15 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+
+from core.cli.options import show
 
 ROOT = Path(__file__).parents[3]
 
@@ -37,6 +41,10 @@ def winnow(*words: str, workspace: Path, stdin: str = "") -> subprocess.Complete
         ["repair", "-"],
         ["evaluate", "--model", "demo", "--pool", "demo-prompts", "--protocol", "none"],
         ["evaluate", "--model", "/nowhere", "--pool", "demo-prompts"],
+        ["evaluate", "--model", "demo", "--pool", "demo-prompts", "--samples", "0"],
+        ["signal", "embedding:minilm", "--pool", "demo", "--template", "none"],
+        ["signal", "clustering:kmeans", "--pool", "demo", "--space", "none"],
+        ["select", "uniform", "--pool", "demo", "--out", "rows.xyz"],
     ],
     ids=lambda words: " ".join(words),
 )
@@ -81,7 +89,7 @@ def test_a_pool_goes_in_and_its_chosen_rows_come_out(tmp_path):
     out = tmp_path / "chosen.jsonl"
     done = winnow("select", "-", "--out", str(out), workspace=tmp_path / "ws", stdin=recipe)
     assert done.returncode == 0, done.stderr
-    assert "plain text" in done.stdout
+    assert "plain text" in done.stderr
     assert len(out.read_text().splitlines()) == 5
 
 
@@ -96,3 +104,33 @@ def test_help_names_units_and_defaults(tmp_path):
         done = winnow(*words, workspace=tmp_path)
         assert done.returncode == 0
         assert "Usage" in done.stdout
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"pool": "\\ud800", "strategy": "uniform"}', "{"])
+def test_what_is_no_json_in_utf8_is_one_sentence(text, tmp_path):
+    done = winnow("select", "-", workspace=tmp_path, stdin=text)
+    assert done.returncode == 2
+    assert done.stderr.startswith("winnow: standard input is no json in UTF-8")
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_json_output_is_json_even_where_a_number_is_none(capsys):
+    show({"value": float("nan")}, True, "")
+    assert capsys.readouterr().out == '{"value": null}\n'
+
+
+def test_a_stop_is_clean_and_its_exit_code_is_no_mistake(tmp_path):
+    words = ["signal", "embedding:minilm", "--pool", "demo", "--template", "prompt"]
+    work = subprocess.Popen(
+        [sys.executable, "-m", "core", *words, "--workspace", str(tmp_path)],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    until = time.monotonic() + 60
+    while not list(tmp_path.glob("signals/embedding/.*.making/all/done.json")) and time.monotonic() < until:
+        time.sleep(0.05)
+    work.send_signal(signal.SIGTERM)  # Ctrl-C goes the same way
+    said = work.communicate(timeout=60)[1]
+    assert work.returncode == 130
+    assert said.strip().splitlines()[-1] == "winnow: stopped as asked; what was finished before is kept"

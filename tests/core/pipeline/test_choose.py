@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from core import pipeline
-from core.errors import BadBudget, BadInput, UnknownName
+from core.errors import BadBudget, BadInput, MissingInput, StorageError, UnknownName
+from core.pool import Mapping, build_pool, guess_mapping, read_table, save_pool
 from core.values import Budget, Recipe
 
 
@@ -85,3 +86,22 @@ def test_a_stored_selection_is_read_back_whole_and_written_in_plain_text(demo, t
     assert frames == [list(chosen.ids)] * 3
     with pytest.raises(BadInput, match="cannot tell the format"):
         pipeline.export_selection(demo, chosen, tmp_path / "rows.txt")
+
+
+def test_a_pool_without_pairs_given_to_dpo_is_told_which_columns_it_needs(demo, tmp_path):
+    source = tmp_path / "rows.csv"
+    source.write_text("prompt,response\nhello,good day\nbye,see you\n")
+    raw = read_table(source)
+    save_pool(demo, build_pool(raw, guess_mapping(raw), name="flat"), Mapping(), "demographics.csv")
+    recipe = Recipe(pool="flat", strategy="uniform", method="dpo")
+    with pytest.raises(MissingInput, match=r"dpo can learn from: it needs the columns response and rejected"):
+        pipeline.choose(demo, recipe)
+    assert pipeline.choose(demo, recipe.model_copy(update={"method": "sft"})).ids
+    assert pipeline.default_scorer(demo, "flat") == "unbiased"  # its origin only begins like the demo's
+
+
+def test_a_damaged_selection_is_a_sentence(demo):
+    key = pipeline.save_selection(demo, pipeline.choose(demo, Recipe(pool="demo", strategy="uniform")))
+    demo.path("selections", f"{key}.json").write_text('{"key": 3}')
+    with pytest.raises(StorageError, match="is damaged or of another version"):
+        pipeline.load_selection(demo, key)

@@ -3,7 +3,7 @@
 import pytest
 
 from core.errors import BadInput
-from core.pool.splits import assign_splits, split_sizes, text_group
+from core.pool.splits import assign_splits, check_fractions, split_sizes, text_group
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,9 @@ def test_fractions_that_are_no_shares_are_refused(fractions):
 def test_the_text_decides_only_where_the_prompt_is_empty():
     assert text_group("A  b", "x") == text_group("a B", "y")
     assert text_group("", "x") != text_group(" ", "y")
+
+
+@pytest.mark.parametrize("share", [float("nan"), float("inf")])
+def test_a_share_that_is_no_number_is_a_sentence(share):
+    with pytest.raises(BadInput, match="cannot be used"):
+        check_fractions((share, 0.0, 1.0))

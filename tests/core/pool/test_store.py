@@ -109,3 +109,22 @@ def test_two_processes_may_store_the_same_name_at_once(tmp_path):
     pools = list((tmp_path / "ws" / "pools").iterdir())
     assert [p.name for p in pools] == ["both"]  # no half-made folder is left
     assert len(load_pool(Workspace.open(tmp_path / "ws", None), "both")) == 1
+
+
+@pytest.mark.parametrize("damage", ["pool.parquet", "manifest.json"])
+def test_a_damaged_pool_is_a_sentence_and_importing_again_with_replace_mends_it(damage, tmp_path):
+    ws = Workspace.open(tmp_path / "ws", shipped=None)
+    source = tmp_path / "rows.csv"
+    source.write_text("prompt,response\nhello,good day\n")
+    built = build_pool(
+        read_table(source), Mapping(columns={"prompt": "prompt", "response": "response"}), name="p"
+    )
+    folder = save_pool(ws, built, Mapping(), "here")
+    if damage == "pool.parquet":
+        pd.DataFrame({"id": ["1"]}).to_parquet(folder / damage)
+    else:
+        (folder / damage).write_text("{}")
+    with pytest.raises(StorageError, match="--replace"):
+        load_pool(ws, "p")
+    save_pool(ws, built, Mapping(), "here", replace=True)
+    assert load_pool(ws, "p").frame.equals(built.pool.frame)

@@ -3,18 +3,22 @@
 import errno
 import json
 import math
+import os
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import SafetensorError
 
 from core.errors import BadInput, StorageError
+from core.values import Budget
 from core.workspace import (
     atomic_folder,
     content_key,
     folder_hash,
     json_line,
+    read_as,
     safe_name,
     write_bytes,
     write_json,
@@ -86,3 +90,47 @@ def test_a_folders_hash_sees_names_and_bytes_but_no_hidden_files(tmp_path):
     assert folder_hash(tmp_path) == first
     (tmp_path / "a").rename(tmp_path / "b")
     assert folder_hash(tmp_path) != first
+
+
+@pytest.mark.parametrize("said", ["1024 requested and 17 written", "I/O error (os error 28)"])
+def test_a_full_disk_is_known_by_the_words_of_numpy_and_safetensors(said, tmp_path):
+    kind = SafetensorError if "os error" in said else OSError
+    target = tmp_path / ".run.part" / "weights"
+    with pytest.raises(StorageError, match=f"disk holding {tmp_path} is full"), storage_errors(target):
+        raise kind(said)
+
+
+def test_a_device_or_a_folder_is_never_replaced_by_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "file").write_text("kept")
+    for place in (tmp_path / "pipe.json", tmp_path, tmp_path / "file" / "x.json", tmp_path / ("n" * 300)):
+        with pytest.raises(StorageError, match="give another"):
+            write_json(place, {})
+    assert (tmp_path / "pipe.json").is_fifo()
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_an_old_folder_comes_back_when_the_new_one_cannot_take_its_place(tmp_path):
+    target = tmp_path / "pool"
+    with atomic_folder(target) as part:
+        (part / "rows").write_text("old")
+    with pytest.raises(OSError, match="No such file"), atomic_folder(target) as part:
+        part.rename(tmp_path / "elsewhere")  # as if somebody had cleaned up
+    assert (target / "rows").read_text() == "old"
+
+
+def test_what_a_killed_process_left_goes_when_its_work_is_made_again(tmp_path):
+    (tmp_path / ".run.123.part").mkdir()
+    (tmp_path / ".other.123.part").mkdir()
+    with atomic_folder(tmp_path / "run", alone=True):
+        pass
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".other.123.part", "run"]
+
+
+def test_a_damaged_value_is_a_sentence_that_names_the_file(tmp_path):
+    write_json(tmp_path / "budget.json", {"rows": "many"})
+    with pytest.raises(StorageError, match=r"budget\.json is damaged or of another version \(rows: "):
+        read_as(Budget, tmp_path / "budget.json")
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(StorageError, match="cannot be read as json"):
+        read_as(Budget, tmp_path / "deep.json")

@@ -85,3 +85,23 @@ def test_an_unfinished_signal_does_not_count_and_an_empty_one_can_be_read(tmp_pa
     ws.signals.put(key, {"values": np.zeros((0, 4), np.float32)}, facts={}, started=time.perf_counter())
     assert ws.signals.get(key).array().shape == (0, 4)
     assert [p.name for p in (tmp_path / "signals" / "embedding").iterdir()] == [key.digest]
+
+
+def test_what_a_killed_process_left_is_no_pool(tmp_path):
+    ws = Workspace.open(tmp_path / "ws", shipped=None)
+    for name in ("mine", ".mine.123.old"):
+        write_json(ws.path("pools", name, "manifest.json"), {})
+    assert list(ws.folders("pools")) == ["mine"]
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "a\0b", "é" * 200])
+def test_a_name_that_no_file_can_have_is_a_sentence(name, tmp_path):
+    with pytest.raises(StorageError, match="no name that a file can have"):
+        Workspace.open(tmp_path / "ws").find("selections", name)
+
+
+def test_a_workspace_that_cannot_be_made_is_a_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file" / "below", tmp_path / ("n" * 300)):
+        with pytest.raises(StorageError, match="cannot be made"):
+            Workspace.open(place)
