@@ -195,6 +195,7 @@ class Recipe(Asked):
     template: Template = "prompt+response"
     model: str = Field("", description="Model that model-based scores come from; empty = the default.")
     scorer: str = Field("", description="Toxicity scorer; empty = the pool's default.")
+    labeller: str = Field("", description="Labeller that fills flags the pool does not know; empty = none.")
 
 
 class Reason(Frozen):

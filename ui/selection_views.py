@@ -10,10 +10,11 @@ import streamlit as st
 
 from core import pipeline
 from core.errors import MissingInput
+from core.labelling import LABELLERS
 from core.repair import METHODS
 from core.selection import STRATEGIES
 from core.selection.diagnostics import Balance, balance, coverage_radius, label_balance, redundancy
-from core.values import Budget, Pool, Reason, Recipe, Rows, Selection
+from core.values import FLAGS, Budget, Pool, Reason, Recipe, Rows, Selection
 from core.workspace import Workspace
 from ui import colours, downloads, figures, state, tables, theme
 from ui.guards import link, plain
@@ -54,6 +55,7 @@ def recipe_form(ws: Workspace, pool: Pool) -> Recipe:
         if not spec.params.model_fields:
             st.caption("This strategy has none.")
         params = params_form(spec.params, f"strategy.{strategy}")
+        labeller = _labeller(pool) if "column:behaviour" in spec.needs(params) else ""
     return Recipe(
         pool=pool.name,
         strategy=strategy,
@@ -63,7 +65,26 @@ def recipe_form(ws: Workspace, pool: Pool) -> Recipe:
         method=method,
         pins=_marks(pool, state.PINS, "pinned"),
         bans=_marks(pool, state.BANS, "banned"),
+        labeller=labeller,
     )
+
+
+def _labeller(pool: Pool) -> str:
+    """Which labeller fills the flags that the pool's source does not give; none where it gives all."""
+    unknown = [flag for flag in FLAGS if (pool.column(flag) == "not_run").any()]
+    fitting = [name for name in LABELLERS if set(LABELLERS[name].flags) & set(unknown)]
+    if not fitting:
+        return ""
+    chosen = st.selectbox(
+        "Unknown flags",
+        ["", *fitting],
+        key="selection.labeller",
+        format_func=lambda name: LABELLERS[name].title if name else "leave unknown",
+        help=f"Not known for every row: {', '.join(unknown)}.",
+    )
+    if chosen and LABELLERS[chosen].weak:
+        st.caption(plain(LABELLERS[chosen].weak))
+    return str(chosen)
 
 
 def _first_method(pool: Pool) -> int:

@@ -246,13 +246,15 @@ def _context(model: Any) -> int:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars of transformers on stderr: the reporter is the only voice."""
+    """Neither progress bars nor load reports of transformers on stderr: the reporter is the only voice."""
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
+    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
+        logging.set_verbosity(level)
         if shown:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -32,6 +32,7 @@ from core.pipeline.names import (
     resolve_scorer,
     scorers,
 )
+from core.pipeline.requests import NotReady, SignalRequest, key_of, request_for, words
 from core.pipeline.runs import (
     Run,
     RunManifest,
@@ -39,16 +40,7 @@ from core.pipeline.runs import (
     run_repair,
     runs,
 )
-from core.pipeline.signals import (
-    NotReady,
-    SignalRequest,
-    find_signal,
-    key_of,
-    keywords,
-    make_signal,
-    request_for,
-    words,
-)
+from core.pipeline.signals import find_signal, keywords, make_signal
 from core.pipeline.trade_off import (
     TradeGroup,
     full_data_run,

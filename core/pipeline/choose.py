@@ -13,15 +13,9 @@ from numpy.typing import NDArray
 
 from core import selection
 from core.errors import BadInput, MissingInput, UnknownName
-from core.pipeline.signals import (
-    NotReady,
-    SignalRequest,
-    find_signal,
-    inputs_of,
-    make_signal,
-    request_for,
-)
-from core.pool import Eligibility, eligible, load_pool
+from core.pipeline.requests import NotReady, SignalRequest, inputs_of, request_for
+from core.pipeline.signals import find_signal, flags_of, make_signal
+from core.pool import Eligibility, add_flags, eligible, load_pool
 from core.repair import METHODS
 from core.values import Pool, Recipe, Reporter, Rows, Selection, Silent, settings
 from core.workspace import (
@@ -61,21 +55,21 @@ def candidates(
     Missing signals are made when `make` is set, else a NotReady names them.
     """
     pool = load_pool(ws, recipe.pool)
+    labels: dict[str, Signal] = {}
+    if recipe.labeller:
+        labels = _signals(ws, recipe, [f"flags:{recipe.labeller}"], pool, make, reporter)
+        for signal in labels.values():
+            pool = add_flags(pool, flags_of(signal))
     spec = selection.STRATEGIES[recipe.strategy]
     params = settings(spec.params, recipe.params, f"strategy {recipe.strategy!r}")
     found = eligibility(pool, recipe.method)
     if not len(found.rows):
         raise _nothing_eligible(pool, recipe.method, found)
     needs = spec.needs(params)
-    met = _signals(
-        ws,
-        recipe,
-        [n for n in needs if n.split(":")[0] in ("vectors", "cluster", "score")],
-        pool,
-        make,
-        reporter,
-    )
-    return _assemble(pool, found.rows, recipe, needs, met), found, {n: s.key.digest for n, s in met.items()}
+    computed = [need for need in needs if need.split(":")[0] in ("vectors", "cluster", "score")]
+    met = _signals(ws, recipe, computed, pool, make, reporter)
+    digests = {need: signal.key.digest for need, signal in (labels | met).items()}
+    return _assemble(pool, found.rows, recipe, needs, met), found, digests
 
 
 def _signals(

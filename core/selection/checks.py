@@ -9,6 +9,11 @@ import numpy as np
 from core.errors import BadBudget, BadInput, BrokenContract, MissingInput
 from core.selection.base import Candidates, Picked
 
+FROM_IMPORT = {  # what no signal can bring
+    "column:category": "harm categories: import it again and map a column to category",
+    "column:behaviour": "behaviour types: import it again and map harmful_request and refusal",
+}
+
 
 def check_budget(candidates: Candidates, budget: int) -> None:
     """A budget lies in 0..n, counted in eligible rows, and has room for the pins."""
@@ -44,7 +49,8 @@ def check_inputs(title: str, candidates: Candidates, needs: Sequence[str]) -> No
     """Every need is there, and the numbers among them are numbers."""
     missing = [need for need in needs if not candidates.has(need)]
     if missing:
-        raise MissingInput(f"{title} needs {', '.join(missing)}; compute it first, then select again")
+        asked = "; ".join(FROM_IMPORT.get(need, f"{need}: compute it first") for need in missing)
+        raise MissingInput(f"{title} needs what this pool does not have yet: {asked}; then select again")
     for need in needs:
         kind, _, name = need.partition(":")
         if kind == "score":

@@ -16,7 +16,9 @@ from core.values import Params, Rows
 class TrainingParams(Params):
     """Settings of the loop; the defaults are IRepair's (repair-and-evaluation A4)."""
 
-    lr: float = Field(1e-6, gt=0, description="Learning rate; RMSprop's first steps are ten times as large.")
+    lr: float = Field(
+        1e-6, gt=0, le=1, description="Learning rate; RMSprop's first steps are ten times larger."
+    )
     batch: int = Field(4, ge=1, description="Examples per step.")
     steps: int | None = Field(None, ge=0, description="Steps at most; empty = as many as the epochs make.")
     epochs: float = Field(2.0, gt=0, description="Passes over the examples (the paper's longest run: 1.9).")

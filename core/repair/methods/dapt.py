@@ -17,7 +17,9 @@ from core.training.loop import Objective, Scope
 class DAPTParams(RepairParams):
     """Settings of domain-adaptive pre-training."""
 
-    lr: float = Field(1e-6, gt=0, description="Learning rate; RMSprop's first steps are ten times as large.")
+    lr: float = Field(
+        1e-6, gt=0, le=1, description="Learning rate; RMSprop's first steps are ten times larger."
+    )
     score_prompt: bool = Field(True, description="Learn the prompt's tokens too, as plain text.")
 
 

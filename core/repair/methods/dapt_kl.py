@@ -16,7 +16,9 @@ from core.training.loop import Objective, Scope
 class DAPTKLParams(KLParams):
     """Settings of DAPT+KL."""
 
-    lr: float = Field(5e-6, gt=0, description="Learning rate; RMSprop's first steps are ten times as large.")
+    lr: float = Field(
+        5e-6, gt=0, le=1, description="Learning rate; RMSprop's first steps are ten times larger."
+    )
     score_prompt: bool = Field(True, description="Learn the prompt's tokens too, as plain text.")
 
 

@@ -16,7 +16,9 @@ from core.training.loop import Objective, Scope
 class DPOParams(RepairParams):
     """Settings of DPO."""
 
-    lr: float = Field(1e-6, gt=0, description="Learning rate; RMSprop's first steps are ten times as large.")
+    lr: float = Field(
+        1e-6, gt=0, le=1, description="Learning rate; RMSprop's first steps are ten times larger."
+    )
     beta: float = Field(0.1, gt=0, description="How strongly the policy is held to the reference.")
 
 

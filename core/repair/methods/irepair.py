@@ -17,7 +17,9 @@ from core.training.loop import Objective, Scope
 class IRepairParams(RepairParams):
     """Settings of IRepair."""
 
-    lr: float = Field(2e-5, gt=0, description="Learning rate; RMSprop's first steps are ten times as large.")
+    lr: float = Field(
+        2e-5, gt=0, le=1, description="Learning rate; RMSprop's first steps are ten times larger."
+    )
     alpha: float = Field(
         0.5, ge=0, description="Weight of the repair loss; RMSprop makes it nearly irrelevant."
     )

@@ -17,7 +17,9 @@ from core.training.loop import Objective, Scope
 class IRepairKLParams(KLParams):
     """Settings of IRepair with KL."""
 
-    lr: float = Field(5e-5, gt=0, description="Learning rate; RMSprop's first steps are ten times as large.")
+    lr: float = Field(
+        5e-5, gt=0, le=1, description="Learning rate; RMSprop's first steps are ten times larger."
+    )
 
 
 def build(setting: Setting) -> tuple[Objective, Scope]:

@@ -17,7 +17,9 @@ from core.training.loop import Objective, Scope
 class SFTParams(RepairParams):
     """Settings of supervised fine-tuning."""
 
-    lr: float = Field(2e-5, gt=0, description="Learning rate; RMSprop's first steps are ten times as large.")
+    lr: float = Field(
+        2e-5, gt=0, le=1, description="Learning rate; RMSprop's first steps are ten times larger."
+    )
 
 
 def build(setting: Setting) -> tuple[Objective, Scope]:

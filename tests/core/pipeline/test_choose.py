@@ -105,3 +105,27 @@ def test_a_damaged_selection_is_a_sentence(demo):
     demo.path("selections", f"{key}.json").write_text('{"key": 3}')
     with pytest.raises(StorageError, match="is damaged or of another version"):
         pipeline.load_selection(demo, key)
+
+
+def test_a_labeller_fills_only_what_the_source_does_not_say_and_is_part_of_the_choice(demo, tmp_path):
+    from core.pool import Mapping, build_pool, read_table, save_pool
+
+    path = tmp_path / "asked.jsonl"
+    answers = ["Sure.", "I cannot help with that."]
+    rows = [
+        {"id": str(i), "prompt": f"do harm {i}", "response": answers[i % 2], "bad": "yes"} for i in range(20)
+    ]
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    columns = {"id": "id", "prompt": "prompt", "response": "response", "harmful_request": "bad"}
+    mapping = Mapping(columns=columns)
+    save_pool(demo, build_pool(read_table(path), mapping, name="asked"), mapping, origin="t")
+    weights = {"saps": 0, "ccs": 0, "behaviour": 1}
+    recipe = Recipe(pool="asked", strategy="blend", params=weights, method="sft", budget=Budget(rows=3))
+    with pytest.raises(MissingInput, match="map harmful_request and refusal"):
+        pipeline.choose(demo, recipe)
+    labelled = recipe.model_copy(update={"labeller": "keyword_refusal"})
+    with pytest.raises(pipeline.NotReady):
+        pipeline.choose(demo, labelled)
+    chosen = pipeline.choose(demo, labelled, make=True)
+    assert all(int(row_id) % 2 for row_id in chosen.ids), "T1 weighs most: refusals come first"
+    assert "flags:keyword_refusal" in chosen.signals

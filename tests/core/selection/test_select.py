@@ -20,15 +20,15 @@ def test_a_misspelt_strategy_is_guessed():
 
 
 def test_missing_inputs_are_named():
-    with pytest.raises(MissingInput, match=r"needs cluster:kmeans, vectors:pca50; compute it first"):
+    with pytest.raises(MissingInput, match="cluster:kmeans: compute it first; vectors:pca50: compute"):
         select("saps", POOL, 2)
-    with pytest.raises(MissingInput, match="needs column:category"):
+    with pytest.raises(MissingInput, match="map a column to category"):
         select("sss", POOL, 2)
 
 
 def test_behaviours_that_were_never_labelled_are_missing():
     nothing = replace(POOL, behaviour=np.array(["not_run"] * 5, dtype=object))
-    with pytest.raises(MissingInput, match="column:behaviour"):
+    with pytest.raises(MissingInput, match="map harmful_request and refusal"):
         select("blend", nothing, 2, {"saps": 0, "ccs": 0})
 
 
