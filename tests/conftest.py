@@ -1,6 +1,7 @@
 """A small workspace as the app finds it: a pool, its signals under the pipeline's keys, measured runs."""
 
 import json
+import sys
 import time
 
 import numpy as np
@@ -17,6 +18,14 @@ from core.workspace import Workspace, write_json, write_parquet
 
 ROWS = 80
 SECRET = "horrible"  # in every row that is not benign
+
+
+@pytest.fixture(autouse=True)
+def the_real_main_module():
+    """Streamlit's AppTest leaves its script as __main__, which a process started later would run again."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
 
 
 @pytest.fixture
