@@ -57,7 +57,8 @@ def position(ws: Workspace, pool: Pool) -> Signal:
 def provenance(ws: Workspace, pool: Pool, position: Signal) -> None:
     """One line: how many rows, which vectors, how the picture was made and how far to trust it."""
     facts = position.facts
-    parts = [f"{len(pool):,} rows of {pool.name}", str(facts.get("words", position.key.method))]
+    request = pipeline.request_for(f"vectors:{st.session_state.get('map.picture', 'map')}", pool.name)
+    parts = [f"{len(pool):,} rows of {pool.name}", pipeline.words(request)]
     if "trustworthiness" in facts:
         parts.append(f"trustworthiness {facts['trustworthiness']:.3f}")
     clusters = _clusters(ws, pool)

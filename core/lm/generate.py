@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import BadInput
+from core.lm.load import LanguageModel, quiet
 from core.lm.nucleus import nucleus
 from core.lm.tokenise import encode_prompts, start_ids
 from core.values import Reporter, Silent
@@ -26,7 +27,6 @@ from core.values import Reporter, Silent
 if TYPE_CHECKING:
     import torch
 
-    from core.lm.load import LanguageModel
 
 COMPACT = 0.75  # drop finished rows once this share or less still runs: every drop copies the whole cache
 
@@ -78,7 +78,8 @@ def sample(
         by_length.setdefault(len(tokens), []).append(number)
     texts: list[list[str]] = [[""] * draws for _ in prompts]
     done = 0
-    with torch.inference_mode(), _eval_mode(lm.model):
+    # quiet: nothing is padded here, but transformers takes an end token at the edge for padding and says so
+    with quiet(), torch.inference_mode(), _eval_mode(lm.model):
         for length in sorted(by_length):
             rows = [(number, draw) for number in by_length[length] for draw in range(draws)]
             for start in range(0, len(rows), batch):
@@ -177,7 +178,6 @@ class _Reader:
         self._model = model
         accepted = inspect.signature(model.forward).parameters
         self._options: dict[str, Any] = {}
-        self._masked = "attention_mask" in accepted
         if "use_cache" in accepted:
             self._options["use_cache"] = True
         if (
@@ -189,7 +189,7 @@ class _Reader:
 
     def start(self, prompts: torch.Tensor, owner: torch.Tensor) -> torch.Tensor:
         """Read the prompts (u, t) once; row i continues prompt owner[i]. Returns logits (r, vocabulary)."""
-        output = self._whole(prompts)
+        output = self._model(input_ids=prompts, **self._options)
         cache = getattr(output, "past_key_values", None)
         if hasattr(cache, "reorder_cache"):
             self._cache = cache
@@ -206,16 +206,9 @@ class _Reader:
             output = self._model(input_ids=tokens[:, None], past_key_values=self._cache, **self._options)
         else:
             self._ids = torch.cat([self._ids, tokens[:, None]], dim=1)
-            output = self._whole(self._ids)
+            output = self._model(input_ids=self._ids, **self._options)
         logits: torch.Tensor = output.logits
         return logits[:, -1]
-
-    def _whole(self, ids: torch.Tensor) -> Any:
-        """Read rows from their start; nothing is padding, which is said where a start token looks like it."""
-        import torch
-
-        mask = {"attention_mask": torch.ones_like(ids)} if self._masked else {}
-        return self._model(input_ids=ids, **mask, **self._options)
 
     def keep(self, rows: torch.Tensor) -> None:
         """Continue with these rows only; a row may be named many times."""
