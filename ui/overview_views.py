@@ -10,10 +10,10 @@ import streamlit as st
 from core import pipeline
 from core.demo import plan
 from core.jobs import ACTIVE, Jobs
+from core.pipeline.arms import sentence
 from core.values import Pool
 from core.workspace import Workspace
 from ui import colours, figures, state, trade_off_views
-from ui.arms import sentence
 from ui.guards import link, plain
 from ui.trade_off_figure import numbers, trade_off_figure
 

@@ -8,9 +8,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.evaluation import TradePoint, pareto_front
+from core.pipeline.arms import Arm
 from core.values import Measure
 from ui import theme
-from ui.arms import Arm
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon", "triangle-down")
 

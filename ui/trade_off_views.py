@@ -10,10 +10,10 @@ import streamlit as st
 from core import pipeline
 from core.evaluation import TradePoint
 from core.pipeline import TradeGroup
+from core.pipeline.arms import Arm, arms, sentence
 from core.values import Evaluation, Measure
 from core.workspace import Workspace
 from ui import downloads, figures, tables
-from ui.arms import Arm, arms, sentence
 from ui.guards import plain
 from ui.trade_off_figure import numbers, trade_off_figure
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from core.demo.plan import TEXTS
+from core.evaluation.measures import below
 from core.pipeline import Run
 from core.values import Evaluation, Measure
 
@@ -60,11 +61,6 @@ def increase(base: Evaluation, found: Evaluation, text: str) -> float | None:
     """Share by which perplexity on `text` rose above the base's; None where one was not measured."""
     before, after = base.texts[text]["perplexity"].value, found.texts[text]["perplexity"].value
     return None if not before or after is None else after / before - 1
-
-
-def below(a: Measure, b: Measure) -> bool:
-    """Whether a's interval lies wholly below b's; unknown bounds carry no claim."""
-    return a.high is not None and b.low is not None and a.high < b.low
 
 
 def findings(base: Evaluation, runs: Sequence[Run]) -> list[str]:

@@ -25,3 +25,13 @@ def measure(interval: Interval, n: int, unit: str, note: str = "") -> Measure:
         unit=unit,
         note=note,
     )
+
+
+def below(a: Measure, b: Measure) -> bool:
+    """Whether a's interval lies wholly below b's; unknown bounds carry no claim."""
+    return a.high is not None and b.low is not None and a.high < b.low
+
+
+def overlap(a: Measure, b: Measure) -> bool:
+    """Whether neither interval lies wholly below the other: nothing tells the two apart."""
+    return not below(a, b) and not below(b, a)

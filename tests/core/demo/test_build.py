@@ -17,10 +17,6 @@ from core.pool import bad_rows, eligible, load_pool, read_manifest
 from core.workspace import Workspace
 from core.workspace.store import SHIPPED
 
-built = pytest.mark.skipif(
-    not (SHIPPED / "manifest.json").is_file(), reason="assets/demo is not built; python -m core demo build"
-)
-
 
 @pytest.fixture(scope="module")
 def ws(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
@@ -57,12 +53,10 @@ def test_content_ignores_manifests_and_sees_everything_else() -> None:
     assert content_of(files) != content_of(files | {"models/lm/model.safetensors": "c"})
 
 
-@built
 def test_the_shipped_demo_is_as_it_was_built_and_passes_its_gates() -> None:
     assert check(SHIPPED)["facts"]["bytes"] <= 20_000_000
 
 
-@built
 def test_a_changed_a_missing_and_an_added_file_are_found_out(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     shutil.copytree(SHIPPED, folder)
@@ -80,7 +74,6 @@ def test_a_changed_a_missing_and_an_added_file_are_found_out(tmp_path: Path) -> 
         pool.write_bytes(whole)
 
 
-@built
 def test_every_shipped_signal_is_found_under_its_key_and_nothing_needs_computing(tmp_path: Path) -> None:
     ws = Workspace.open(tmp_path)
     lacking = [

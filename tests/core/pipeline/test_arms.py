@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from core.evaluation import TradePoint
+from core.evaluation.measures import overlap
+from core.pipeline.arms import arms, sentence
 from core.values import Evaluation, EvaluationProtocol, Measure
-from ui.arms import arms, overlap, sentence
 from ui.trade_off_figure import numbers, trade_off_figure
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.evaluation import TradePoint
-from core.pipeline import Run
+from core.evaluation.measures import overlap
+from core.pipeline.runs import Run
 from core.pipeline.trade_off import FULL_SHARE
 from core.values import Evaluation, Measure
 from core.workspace import content_key
-from ui import theme
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def sentence(base: Evaluation, found: Sequence[Arm]) -> str:
         f"{arm.label} has the largest reduction of mean toxicity: {_percent(best.reduction.value)} ({seeds})"
     )
     if before is not None:
-        change += f", from {theme.number(before.value)} to {theme.number(after.value)}"
+        change += f", from {_short(before.value)} to {_short(after.value)}"
     change += f"; perplexity changes by {_percent(best.ppl_increase.value, signed=True)}."
     return " ".join(filter(None, (change, _clear(base, arm), _rivals(arm, [a for a, _ in known]))))
 
@@ -121,12 +121,8 @@ def _rivals(best: Arm, found: Sequence[Arm]) -> str:
     return f"Not told apart from it by these intervals: {named}."
 
 
-def overlap(a: Measure, b: Measure) -> bool:
-    """Whether two intervals share a value; an unknown bound counts as overlap."""
-    bounds = (a.low, a.high, b.low, b.high)
-    if any(v is None for v in bounds):
-        return True
-    return bool(a.low <= b.high and b.low <= a.high)  # type: ignore[operator]
+def _short(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.3g}"
 
 
 def _percent(value: float | None, *, signed: bool = False) -> str:
