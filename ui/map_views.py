@@ -108,9 +108,10 @@ def explore(ws: Workspace, pool: Pool, position: Signal) -> None:
 
 def _controls(view: View) -> tuple[str, Rows]:
     """Colour, picture and filters in one row; returns the colour chosen and the rows left by the filters."""
+    first = "Category" if view.pool.categories()[0] else "Cluster"
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         colour_by = st.segmented_control(
-            "Colour", COLOURS, default="Category", required=True, key="map.colour", persist_state="session"
+            "Colour", COLOURS, default=first, required=True, key="map.colour", persist_state="session"
         )
         _picture_choice()
         st.selectbox(
