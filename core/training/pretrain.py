@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from core.errors import BadInput
+from core.lm.load import quiet
 from core.training.scratch import ScratchParams, cosine, fit, one_seeded_thread, padded
 from core.values import Reporter, Rows, Silent
 from core.workspace import atomic_folder, folder_hash
@@ -198,6 +199,6 @@ def _save(model: Any, tokenizer: Tokenizer, context: int, folder: Path) -> None:
     )
     # not before: while it trains, transformers would ask for a mask wherever it sees a padding token
     model.config.pad_token_id = model.generation_config.pad_token_id = END_ID
-    with atomic_folder(folder) as part:
+    with quiet(), atomic_folder(folder) as part:
         model.save_pretrained(part)
         wrapped.save_pretrained(part)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from core.errors import BadInput
+from core.lm.load import quiet
 from core.training.scratch import ScratchParams, fit, linear, one_seeded_thread, padded
 from core.values import Reporter, Silent
 from core.workspace import atomic_folder, folder_hash, write_json
@@ -126,7 +127,7 @@ def train_scorer(
             reporter=reporter,
             what="steps of scorer training",
         )
-    with atomic_folder(folder) as part:
+    with quiet(), atomic_folder(folder) as part:
         model.save_pretrained(part)
         tokenizer.save_pretrained(part)
         write_json(part / "classes.json", {"classes": list(classes), "label": label})
