@@ -18,7 +18,7 @@ from core.workspace import Workspace
 from core.workspace.store import PROJECT
 
 # Spinning threads were 8 times slower on a busy machine; all of it must be set before torch and numpy load.
-QUIET = {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"}
+QUIET = {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
 class LocalEngine:
