@@ -117,6 +117,14 @@ def select_command(
         ),
     ] = "",
     pool: Annotated[str, typer.Option(help="Name of the pool (replaces the recipe's).")] = "",
+    method: Annotated[
+        str, typer.Option(help="Repair method whose rows are eligible (replaces the recipe's; default: dpo).")
+    ] = "",
+    percent: Annotated[
+        float | None, typer.Option(help="Budget in percent of the eligible rows (replaces the recipe's).")
+    ] = None,
+    rows: Annotated[int | None, typer.Option(help="Budget in rows (replaces the recipe's).")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed (replaces the recipe's; default: 0).")] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Write the chosen rows to this .jsonl, .csv or .parquet file, in plain text."),
@@ -137,12 +145,11 @@ def select_command(
     ws = Workspace.open(workspace)
     named = not os.path.isfile(recipe) and recipe != "-" and not recipe.endswith(".json")
     spec: dict[str, Any] = {"strategy": recipe} if named else read_input(Path(recipe))
-    chosen = pipeline.choose(
-        ws,
-        pipeline.parse(Recipe, spec | ({"pool": pool} if pool else {}), "the recipe"),
-        make=True,
-        reporter=Terminal(),
-    )
+    if percent is not None or rows is not None:
+        spec["budget"] = {"percent": percent, "rows": rows}
+    given = {"pool": pool or None, "method": method or None, "seed": seed}
+    spec |= {name: value for name, value in given.items() if value is not None}
+    chosen = pipeline.choose(ws, pipeline.parse(Recipe, spec, "the recipe"), make=True, reporter=Terminal())
     pipeline.save_selection(ws, chosen)
     if out is not None:
         pipeline.export_selection(ws, chosen, out)

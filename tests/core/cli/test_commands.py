@@ -134,3 +134,26 @@ def test_a_stop_is_clean_and_its_exit_code_is_no_mistake(tmp_path):
     said = work.communicate(timeout=60)[1]
     assert work.returncode == 130
     assert said.strip().splitlines()[-1] == "winnow: stopped as asked; what was finished before is kept"
+
+
+def test_a_strategys_name_with_a_budget_is_a_recipe(tmp_path):
+    done = winnow(
+        "select",
+        "uniform",
+        "--pool",
+        "demo",
+        "--rows",
+        "3",
+        "--seed",
+        "7",
+        "--method",
+        "sft",
+        "--json",
+        workspace=tmp_path,
+    )
+    recipe = json.loads(done.stdout)["recipe"]
+    assert (recipe["budget"]["rows"], recipe["seed"], recipe["method"]) == (3, 7, "sft")
+    assert len(json.loads(done.stdout)["ids"]) == 3
+    both = winnow("select", "uniform", "--pool", "demo", "--rows", "3", "--percent", "1", workspace=tmp_path)
+    assert both.returncode == 2
+    assert "either as rows or as percent" in both.stderr
