@@ -122,7 +122,7 @@ def _base(figure: go.Figure) -> None:
             y=[0],
             mode="markers+text",
             text=["base model"],
-            textposition="bottom left",
+            textposition="top left",
             marker={"size": 13, "color": theme.grey("text"), "symbol": "x"},
             hovertemplate="base model: 0 by definition<extra></extra>",
             showlegend=False,
