@@ -18,6 +18,15 @@ from ui.colours import Colouring
 POINTS = 20_000  # above this the browser gets a picture instead of points
 CELLS = 700  # of that picture, along the longer side
 
+NAMES_DOWN = {  # the axis of bars: names from the top down, no zoom
+    "type": "category",
+    "autorange": "reversed",
+    "automargin": True,
+    "showgrid": False,
+    "fixedrange": True,
+    "title": None,
+}
+
 
 def frame_box(xy: NDArray[np.floating], pad: float = 0.03) -> tuple[list[float], list[float]]:
     """Axis ranges that hold all points, with a little room, so that the map fills its frame."""
@@ -191,14 +200,7 @@ def legend_bars(colouring: Colouring, rows: Rows) -> tuple[go.Figure, pd.DataFra
             26 * len(keep) + 16,
             bargap=0.35,
             xaxis={"visible": False, "range": [0, top * 1.6], "fixedrange": True},
-            yaxis={
-                "type": "category",
-                "autorange": "reversed",
-                "automargin": True,
-                "showgrid": False,
-                "fixedrange": True,
-                "title": None,
-            },
+            yaxis=NAMES_DOWN,
         )
     )
     return figure, frame
@@ -233,14 +235,7 @@ def share_bars(
             25 * len(part) + 62,
             barmode="overlay",
             xaxis={"ticksuffix": " %", "fixedrange": True, "nticks": 5, "title": None},
-            yaxis={
-                "type": "category",
-                "autorange": "reversed",
-                "automargin": True,
-                "showgrid": False,
-                "fixedrange": True,
-                "title": None,
-            },
+            yaxis=NAMES_DOWN,
         )
     )
     figure.update_layout(**theme.legend(traceorder="reversed"))

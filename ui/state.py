@@ -15,7 +15,7 @@ from core.values import Pool, Rows, Selection
 from core.workspace import Signal, Workspace
 from ui.masking import Mask, benign
 
-POOL, REVEAL, CHOICE, PINS, BANS, DRAWN = "pool", "reveal", "choice", "pins", "bans", "drawn"
+POOL, REVEAL, CHOICE, PINS, BANS = "pool", "reveal", "choice", "pins", "bans"
 
 
 def workspace() -> Workspace:
