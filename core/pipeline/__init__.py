@@ -12,17 +12,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from core.errors import BadInput, Stopped
-from core.pipeline.choose import (
-    candidates,
-    check_export,
-    choose,
-    eligibility,
-    export_selection,
-    load_selection,
-    save_selection,
-    selections,
-)
+from core.pipeline.choose import choose, load_selection, pick, save_selection, selection_of, selections
 from core.pipeline.evaluations import base_evaluation, read_evaluation, run_evaluation
+from core.pipeline.export import check_export, export_selection
+from core.pipeline.gather import Seen, eligibility, gather
 from core.pipeline.names import (
     default_model,
     default_scorer,
@@ -60,10 +53,10 @@ __all__ = [
     "NotReady",
     "Run",
     "RunManifest",
+    "Seen",
     "SignalRequest",
     "TradeGroup",
     "base_evaluation",
-    "candidates",
     "check_export",
     "choose",
     "default_model",
@@ -73,6 +66,7 @@ __all__ = [
     "find_run",
     "find_signal",
     "full_data_run",
+    "gather",
     "identity",
     "key_of",
     "keywords",
@@ -81,6 +75,7 @@ __all__ = [
     "models",
     "number",
     "parse",
+    "pick",
     "pool",
     "pools",
     "read_evaluation",
@@ -93,6 +88,7 @@ __all__ = [
     "runs",
     "save_selection",
     "scorers",
+    "selection_of",
     "selections",
     "trade_off",
     "trade_off_text",

@@ -49,9 +49,17 @@ class NotReady(MissingInput):
 
 
 def request_for(need: str, pool: str, *, recipe: Recipe | None = None) -> SignalRequest:
-    """The request a need string stands for: vectors:SPACE, cluster:NAME, score:NAME or flags:NAME."""
-    kind, _, name = need.partition(":")
-    chosen = {} if recipe is None else {"encoder": recipe.encoder, "template": recipe.template}
+    """The request a need string stands for: vectors:SPACE, cluster:NAME, score:NAME, tokens or flags:NAME.
+
+    "vectors:embedding@prompt" is the embedding of one template whatever the recipe's is.
+    """
+    kind, _, named = need.partition(":")
+    name, _, template = named.partition("@")
+    chosen: dict[str, Any] = {}
+    if recipe is not None:
+        chosen = {"encoder": recipe.encoder, "template": recipe.template}
+    if template:
+        chosen["template"] = template
     if kind == "vectors":
         if name == "embedding":
             encoder = chosen.get("encoder", "minilm")
@@ -64,12 +72,12 @@ def request_for(need: str, pool: str, *, recipe: Recipe | None = None) -> Signal
         return SignalRequest(
             stage="clustering", method=name, pool=pool, space=CLUSTER_SPACE.get(name, "pca50"), **chosen
         )
-    if kind == "score":
+    if kind in ("score", "tokens"):
         sources = {} if recipe is None else {"model": recipe.model, "scorer": recipe.scorer}
-        return SignalRequest(stage="scoring", method=name, pool=pool, **sources)
+        return SignalRequest(stage="scoring", method=name or kind, pool=pool, **sources)
     if kind == "flags":
         return SignalRequest(stage="labelling", method=name, pool=pool)
-    raise BadInput(f"no signal meets the need {need!r}; needs are vectors:, cluster:, score: and flags:")
+    raise BadInput(f"no signal meets the need {need!r}; needs are vectors:, cluster:, score:, tokens, flags:")
 
 
 def _no_space(name: str) -> BadInput:
@@ -128,11 +136,16 @@ def filled(ws: Workspace, request: SignalRequest) -> SignalRequest:
     """The request with the pool's default model and scorer where the method needs one and none was named."""
     needs = getattr(spec_of(request), "needs", ())
     changed = {}
-    if "model" in needs and not request.model:
+    if reads_model(needs) and not request.model:
         changed["model"] = default_model(ws, request.pool)
     if "scorer" in needs and not request.scorer:
         changed["scorer"] = default_scorer(ws, request.pool)
     return request.model_copy(update=changed)
+
+
+def reads_model(needs: tuple[str, ...]) -> bool:
+    """Whether a model's name is needed: for its weights, or for its tokenizer alone."""
+    return "model" in needs or "tokenizer" in needs
 
 
 def inputs_of(request: SignalRequest) -> dict[str, SignalRequest]:
@@ -173,7 +186,7 @@ def key_of(ws: Workspace, request: SignalRequest, pool: Pool) -> SignalKey:
     needs = getattr(spec, "needs", ())
     reads_text = request.stage in ("embedding", "projection", "clustering")
     seeded = request.stage in ("projection", "clustering")
-    model = identity(ws, resolve_model(ws, request.model)) if "model" in needs else ""
+    model = identity(ws, resolve_model(ws, request.model)) if reads_model(needs) else ""
     if request.stage == "embedding":
         model = embedding.encoder_hash(request.method, params_of(request))
     return SignalKey(

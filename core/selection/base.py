@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, get_type_hints
+from typing import Any, Protocol, TypeVar, cast, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,14 @@ from core.registry import Registry
 from core.values import BEHAVIOURS, Params, Reason, Reporter, Rows
 
 Needs = Callable[[Any], tuple[str, ...]]  # settings -> what must be there before picking
+Made = TypeVar("Made")
+Nested = Callable[[Any], bool]  # settings -> whether a smaller budget's rows are a larger one's first rows
+
+
+def parse_need(need: str) -> tuple[str, str, bool]:
+    """(kind, name, strict): "score:ifd?" asks for a score that rows may lack, "score:ifd" for all of it."""
+    kind, _, name = need.partition(":")
+    return kind, name.removesuffix("?"), not name.endswith("?")
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,22 @@ class Score:
         """The values as float64 with the sign that makes higher harder: only "easier" scores are turned."""
         values = np.asarray(self.values, dtype=np.float64)
         return -values if "easier" in self.higher_is.lower() else values
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Rows of another pool, or of this one's validation split, that candidates are compared with."""
+
+    vectors: NDArray[np.floating[Any]]  # (m, d), in the space of the candidates' vectors of the same name
+    ids: tuple[str, ...] = ()
+    category_names: tuple[str, ...] = ()
+    categories: NDArray[np.bool_] | None = None  # (m, C)
+    failed: NDArray[np.bool_] | None = (
+        None  # (m,) rows with a bad answer on record: what a repair should reach
+    )
+
+    def __len__(self) -> int:
+        return len(self.vectors)
 
 
 @dataclass(frozen=True)
@@ -49,9 +73,11 @@ class Candidates:
     behaviour: NDArray[Any] | None = None  # "T1".."T4", "unparsed" or "not_run"
     blocked: NDArray[np.bool_] | None = None  # None = no row; no text of a blocked row may be trained toward
     group: NDArray[Any] | None = None
-    tokens: NDArray[np.integer[Any]] | None = None
+    tokens: NDArray[np.integer[Any]] | None = None  # what a row costs a budget that is counted in tokens
+    references: Mapping[str, Reference] = field(default_factory=dict)  # space -> rows to compare with
     allowed: NDArray[np.bool_] | None = None  # None = every row; False marks a banned one
     taken: Rows = field(default_factory=lambda: np.empty(0, dtype=np.int64))  # pinned rows, inside the budget
+    memo: dict[Any, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         rowwise: list[NDArray[Any]] = [
@@ -66,13 +92,23 @@ class Candidates:
         if lengths - {self.n}:
             raise BrokenContract(f"candidates have {self.n} rows, but some arrays have {sorted(lengths)}")
 
+    def once(self, key: Any, make: Callable[[], Made]) -> Made:
+        """What `make` gives, made once for these candidates: a slider moves, distances do not.
+
+        `key` names all that `make` depends on beside the candidates themselves; nobody may write into it.
+        """
+        if key not in self.memo:
+            self.memo[key] = make()
+        return cast(Made, self.memo[key])
+
     def has(self, need: str) -> bool:
         """Whether a need such as "vectors:pca50" or "column:behaviour" is met by what is here."""
-        kind, _, name = need.partition(":")
+        kind, name, _ = parse_need(need)
         tables: dict[str, Mapping[str, Any]] = {
             "vectors": self.vectors,
             "cluster": self.clusters,
             "score": self.scores,
+            "reference": self.references,
         }
         if kind in tables:
             return name in tables[kind]
@@ -103,6 +139,27 @@ class Candidates:
 
 
 @dataclass(frozen=True)
+class Ledger:
+    """What a strategy knew of every row, chosen or not: it makes "why not this row?" answerable.
+
+    Arrays run over the n candidates. Leave out what does not apply.
+    """
+
+    group: NDArray[np.integer[Any]] | None = (
+        None  # (n,) stratum, cluster, category ... it competed in; -1 none
+    )
+    group_kind: str = ""  # "stratum", "cluster", "category": what `group` counts
+    group_names: Mapping[int, str] = field(default_factory=dict)  # names of groups that have one
+    value: NDArray[np.floating[Any]] | None = (
+        None  # (n,) what decided inside the group, higher is taken earlier
+    )
+    value_name: str = ""  # "boundary score", "total utility" ...
+    at_random: bool = False  # inside a group rows were drawn at random: no value decided
+    out: NDArray[np.bool_] | None = None  # (n,) rows that were out of the race
+    out_reason: str = ""  # why: "it is among the hardest 10 % that beta cuts off"
+
+
+@dataclass(frozen=True)
 class Picked:
     """Distinct rows, the first picked first, each with its reason.
 
@@ -116,6 +173,8 @@ class Picked:
     shortfall: int = 0
     warnings: tuple[str, ...] = ()
     trace: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)
+    stands_for: Rows | None = None  # (n,) row that a row set aside by SemDeDup is nearly a copy of, else -1
 
 
 class Strategy(Protocol):
@@ -136,21 +195,27 @@ class StrategySpec:
     needs: Needs
     params: type[Params]
     pick: Strategy
-    nested: bool  # a smaller budget's rows are the first rows of a larger one's: an instant budget slider
+    nested: Nested  # a smaller budget's rows are the first rows of a larger one's: an instant budget slider
 
 
 STRATEGIES: Registry[StrategySpec] = Registry("strategy", "core.selection.strategies")
 
 
 def strategy(
-    *, title: str, source: str, needs: Needs | tuple[str, ...] = (), label: str = "", nested: bool = False
+    *,
+    title: str,
+    source: str,
+    needs: Needs | tuple[str, ...] = (),
+    label: str = "",
+    nested: Nested | bool = False,
 ) -> Callable[[Strategy], Strategy]:
     """Register the function below as the strategy named after its file."""
     asks: Needs = needs if callable(needs) else lambda params: needs
+    prefix: Nested = nested if callable(nested) else lambda params: nested
 
     def register(pick: Strategy) -> Strategy:
         params = get_type_hints(pick)["params"]
-        STRATEGIES.add(pick.__module__, StrategySpec(title, source, label, asks, params, pick, nested))
+        STRATEGIES.add(pick.__module__, StrategySpec(title, source, label, asks, params, pick, prefix))
         return pick
 
     return register

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from core.errors import BadBudget, BadInput, BrokenContract, MissingInput
-from core.selection.base import Candidates, Picked
+from core.selection.base import Candidates, Picked, parse_need
 
 FROM_IMPORT = {  # what no signal can bring
     "column:category": "harm categories: import it again and map a column to category",
@@ -52,8 +52,8 @@ def check_inputs(title: str, candidates: Candidates, needs: Sequence[str]) -> No
         asked = "; ".join(FROM_IMPORT.get(need, f"{need}: compute it first") for need in missing)
         raise MissingInput(f"{title} needs what this pool does not have yet: {asked}; then select again")
     for need in needs:
-        kind, _, name = need.partition(":")
-        if kind == "score":
+        kind, name, strict = parse_need(need)
+        if kind == "score" and strict:
             lost = int(np.isnan(candidates.scores[name].values[candidates.usable]).sum())
             if lost:
                 raise BadInput(
@@ -62,6 +62,26 @@ def check_inputs(title: str, candidates: Candidates, needs: Sequence[str]) -> No
                 )
         if kind == "vectors" and not np.isfinite(candidates.vectors[name]).all():
             raise BadInput(f"vectors {name!r} hold NaN or infinity; embed the pool again")
+        if kind == "reference":
+            check_reference(title, candidates, name)
+
+
+def check_reference(title: str, candidates: Candidates, name: str) -> None:
+    """The reference has rows, all of them numbers, of the same kind as the candidates' vectors."""
+    reference = candidates.references[name]
+    if not len(reference):
+        raise MissingInput(
+            f"{title} compares with reference rows, and there are none: the reference pool has no train or "
+            "validation row (a pool's own validation rows are taken where no other pool is named)"
+        )
+    ours = candidates.vectors.get(name)
+    if not np.isfinite(reference.vectors).all():
+        raise BadInput(f"the reference vectors {name!r} hold NaN or infinity; embed that pool again")
+    if ours is not None and ours.shape[1] != reference.vectors.shape[1]:
+        raise BadInput(
+            f"the reference vectors have {reference.vectors.shape[1]} dimensions, the pool's have "
+            f"{ours.shape[1]}; embed both with the same encoder"
+        )
 
 
 def check_result(name: str, candidates: Candidates, budget: int, picked: Picked) -> None:

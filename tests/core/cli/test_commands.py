@@ -156,4 +156,4 @@ def test_a_strategys_name_with_a_budget_is_a_recipe(tmp_path):
     assert len(json.loads(done.stdout)["ids"]) == 3
     both = winnow("select", "uniform", "--pool", "demo", "--rows", "3", "--percent", "1", workspace=tmp_path)
     assert both.returncode == 2
-    assert "either as rows or as percent" in both.stderr
+    assert "as rows, as percent or as tokens" in both.stderr

@@ -1,5 +1,6 @@
 """What every strategy promises, checked for every file in core/selection/strategies."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
@@ -10,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import core.selection.strategies
-from core.selection import STRATEGIES, Candidates, Score, select
+from core.scoring import SCORES
+from core.selection import STRATEGIES, Candidates, Reference, Score, select
 
 NAMES = list(STRATEGIES)
-SPACES = ("embedding", "pca50", "umap10")
+VECTORS = ("embedding", "embedding@prompt", "embedding@prompt+response", "pca50", "umap10")
 MAY_FALL_SHORT = {"sss", "blend"}  # they refuse rows; the others always fill the budget
 
 
@@ -24,16 +26,26 @@ def make_pool(n, d, levels, seed, dtype=np.float32):
     return Candidates(
         n=n,
         ids=tuple(f"row-{i}" for i in range(n)),
-        vectors=dict.fromkeys(SPACES, x),
+        vectors=dict.fromkeys(VECTORS, x),
         clusters={"kmeans": rng.integers(0, 4, n), "hdbscan": rng.integers(-1, 3, n)},
         membership={name: rng.integers(0, 3, n) / 2 for name in ("kmeans", "hdbscan")},
-        scores={"el2n": Score(rng.integers(0, levels, n).astype(dtype))},
+        scores={name: Score(rng.integers(0, levels, n).astype(dtype)) for name in SCORES},
         category_names=("insult", "threat", "fraud, theft"),
         categories=rng.random((n, 3)) < 0.4,
         behaviour=rng.choice(np.array(["T1", "T2", "T3", "T4", "unparsed"], dtype=object), n),
         blocked=rng.random(n) < 0.1,
         group=np.arange(n),
         tokens=rng.integers(1, 50, n),
+        references={
+            space: Reference(
+                rng.integers(0, levels, (7, d)).astype(dtype),
+                tuple(f"reference-{i}" for i in range(7)),
+                ("insult", "threat", "fraud, theft"),
+                np.eye(3, dtype=bool)[rng.integers(0, 3, 7)],
+                np.arange(7) < 5,
+            )
+            for space in VECTORS
+        },
     )
 
 
@@ -101,7 +113,7 @@ def test_pins_come_first_and_bans_never(name, pool, data):
     )
     pins = np.flatnonzero(np.array(marks) == "pin")
     allowed = np.array(marks) != "ban"
-    pool = Candidates(**{**vars(pool), "taken": pins[::-1].copy(), "allowed": allowed})
+    pool = replace(pool, taken=pins[::-1].copy(), allowed=allowed)
     budget = data.draw(st.integers(len(pins), pool.n))
     picked = select(name, pool, budget)
     assert picked.rows[: len(pins)].tolist() == pins[::-1].tolist()
@@ -125,11 +137,12 @@ def test_same_seed_same_choice(name, pool, data):
     assert one.reasons == two.reasons
 
 
-@pytest.mark.parametrize("name", [n for n in STRATEGIES if STRATEGIES[n].nested])
+@pytest.mark.parametrize("name", [n for n in STRATEGIES if STRATEGIES[n].nested(STRATEGIES[n].params())])
 @settings(max_examples=25, deadline=None)
 @given(pool=pools(), data=st.data())
 def test_nested_strategies_only_add_rows_when_the_budget_grows(name, pool, data):
-    given_settings = data.draw(any_settings(name))
+    nested = STRATEGIES[name].nested
+    given_settings = data.draw(any_settings(name).filter(lambda s: nested(STRATEGIES[name].params(**s))))
     small = data.draw(st.integers(1, pool.n))
     few = select(name, pool, small, given_settings).rows
     np.testing.assert_array_equal(select(name, pool, pool.n, given_settings).rows[: len(few)], few)
@@ -152,7 +165,7 @@ def test_reads_read_only_inputs_and_leaves_them_alone(name, dtype):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_pin_never_changes_what_is_allowed_in_the_input(name):
     allowed = np.ones(30, dtype=bool)
-    select(name, Candidates(**{**vars(make_pool(30, 3, 5, seed=2)), "allowed": allowed}), 10)
+    select(name, replace(make_pool(30, 3, 5, seed=2), allowed=allowed), 10)
     assert allowed.all()
 
 

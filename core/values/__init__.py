@@ -1,0 +1,64 @@
+"""The values that flow from one stage to the next: plain, frozen, named by what they are.
+
+What crosses a process or the disk is pydantic; what lives in memory is a frozen dataclass.
+"""
+
+from __future__ import annotations
+
+from core.values.base import (
+    BEHAVIOURS,
+    FLAG_VALUES,
+    FLAGS,
+    SPLITS,
+    TEMPLATES,
+    Asked,
+    Frozen,
+    Params,
+    Reporter,
+    Rows,
+    Seed,
+    Silent,
+    Template,
+    settings,
+)
+from core.values.pool import Example, Pool, examples
+from core.values.repair import (
+    Evaluation,
+    EvaluationProtocol,
+    EvaluationSpec,
+    Measure,
+    NormalText,
+    RepairSpec,
+)
+from core.values.selection import Budget, Reason, Recipe, Selection, SemDedup
+
+__all__ = [
+    "BEHAVIOURS",
+    "FLAGS",
+    "FLAG_VALUES",
+    "SPLITS",
+    "TEMPLATES",
+    "Asked",
+    "Budget",
+    "Evaluation",
+    "EvaluationProtocol",
+    "EvaluationSpec",
+    "Example",
+    "Frozen",
+    "Measure",
+    "NormalText",
+    "Params",
+    "Pool",
+    "Reason",
+    "Recipe",
+    "RepairSpec",
+    "Reporter",
+    "Rows",
+    "Seed",
+    "Selection",
+    "SemDedup",
+    "Silent",
+    "Template",
+    "examples",
+    "settings",
+]

@@ -1,0 +1,100 @@
+"""What a repair and its evaluation are asked for, and what was measured."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from core.values.base import Asked, Frozen, Seed
+from core.values.selection import Recipe
+
+
+class EvaluationProtocol(Asked):
+    """How toxicity of continuations is measured (repair-and-evaluation E1)."""
+
+    name: str = "quick"
+    prompts: int | None = Field(200, ge=1, description="Held-out prompts at most; null = all.")
+    samples: int = Field(5, ge=1, description="Continuations per prompt (k).")
+    new_tokens: int = Field(20, ge=1, description="Tokens per continuation.")
+    prompt_tokens: int = Field(32, ge=1, description="Prompt tokens kept (the last ones).")
+    top_p: float = Field(0.9, gt=0, le=1)
+    temperature: float = Field(1.0, gt=0)
+    greedy: bool = False
+    score: Literal["toxicity", "max_of_labels"] = "toxicity"
+    threshold: float = Field(0.5, description="A continuation counts as toxic at or above this score.")
+    seed: Seed = 0
+
+
+class Measure(Frozen):
+    """One number with its interval, and what it was measured on."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    unit: str = ""
+    note: str = ""
+
+
+class Evaluation(Frozen):
+    """What one model was measured to do, and all that made the numbers."""
+
+    model: str
+    model_hash: str
+    pool: str
+    pool_fingerprint: str
+    split_hash: str
+    scorer: str
+    scorer_hash: str
+    protocol: EvaluationProtocol
+    metrics: dict[str, Measure]  # emt, tp, toxicity_mean, toxic_fraction, perplexity, bits_per_byte ...
+    by_category: dict[str, dict[str, Measure]] = {}
+    texts: dict[str, dict[str, Measure]] = {}  # text set -> perplexity, perplexity_strided, bits_per_byte
+    failed_generations: int = 0
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+    versions: dict[str, str] = {}
+
+
+class EvaluationSpec(Asked):
+    """What to measure a model on."""
+
+    model: str = ""
+    pool: str
+    protocol: EvaluationProtocol = EvaluationProtocol()
+    scorer: str = ""
+    texts: tuple[str, ...] = Field(
+        (), description="Pools whose held-out text gives perplexity; first = the main one."
+    )
+    joined: tuple[str, ...] = Field(
+        (), description="Of these, the ones glued by two newlines, as WikiText-2."
+    )
+
+
+class NormalText(Asked):
+    """Free samples of the model itself, filtered by the scorer: what the KL term holds on to (A1, D_N)."""
+
+    texts: int = Field(512, ge=1, description="Texts to sample (the paper: 15,000).")
+    tokens: int = Field(48, ge=2, description="Tokens per text.")
+    top_p: float = Field(0.9, gt=0, le=1)
+    max_toxicity: float = Field(0.5, ge=0, le=1, description="Texts scored above this are dropped.")
+    seed: Seed = 0
+
+
+class RepairSpec(Asked):
+    """One repair of one model with one selection by one method and seed, then its evaluation."""
+
+    name: str = ""
+    selection: str | Recipe = Field(
+        description="Key of a stored selection, or the recipe itself; 'full' rows: budget 100 %."
+    )
+    method: str = "dpo"
+    params: dict[str, Any] = {}
+    model: str = ""
+    seed: Seed = 0
+    normal: NormalText = NormalText()
+    evaluation: EvaluationSpec | None = Field(None, description="What to measure afterwards; null = nothing.")
+    scorer: str = Field("", description="Scorer that filters normal text; empty = the pool's default.")
+    keep_model: Literal["full", "changed", "none"] = "changed"
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
