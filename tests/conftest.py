@@ -11,6 +11,7 @@ import pytest
 from core import pipeline
 from core.evaluation import PROTOCOLS
 from core.pipeline.evaluations import evaluation_key
+from core.pipeline.gather import requests
 from core.pool import build_pool, guess_mapping, load_pool, read_table, save_pool
 from core.selection import STRATEGIES
 from core.values import Budget, Evaluation, EvaluationSpec, Measure, Recipe, RepairSpec
@@ -75,10 +76,17 @@ def _signals(ws, pool):
     n = len(pool)
     centres = rng.normal(size=(4, 10))[np.arange(n) % 4]
     needs = {need for name in STRATEGIES for need in STRATEGIES[name].needs(STRATEGIES[name].params())}
-    for need in {"vectors:map", "vectors:pca50", "cluster:hdbscan", "score:toxicity", *needs}:
-        kind = need.partition(":")[0]
-        if kind not in ("vectors", "cluster", "score"):
-            continue
+    needs |= {
+        "vectors:map",
+        "vectors:pca50",
+        "vectors:embedding",
+        "cluster:hdbscan",
+        "score:toxicity",
+        "tokens",
+    }
+    asked = requests(Recipe(pool="small", strategy="uniform"), sorted(needs))
+    for need in {pipeline.key_of(ws, request, pool).digest: need for need, request in asked.items()}.values():
+        kind, request = need.partition(":")[0], asked[need]
         values = centres + 0.3 * rng.normal(size=(n, 10))
         arrays, facts = {"values": values.astype(np.float32)}, {"words": "UMAP for a test"}
         if kind == "cluster":
@@ -87,9 +95,11 @@ def _signals(ws, pool):
         if kind == "score":
             arrays = {"values": np.where(np.arange(n) % 4 == 3, 0.05, 0.8)}
             facts = {"direction": "more toxic"}
+        if kind == "tokens":
+            arrays, facts = {"values": np.full(n, 12.0)}, {"direction": "higher is longer"}
         if need == "vectors:map":
             arrays = {"values": values[:, :2].astype(np.float32)}
-        key = pipeline.key_of(ws, pipeline.request_for(need, pool.name), pool)
+        key = pipeline.key_of(ws, request, pool)
         ws.signals.put(key, arrays, facts=facts, started=time.perf_counter())
 
 

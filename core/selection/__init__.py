@@ -55,8 +55,8 @@ def needs_of(recipe: Recipe) -> tuple[str, ...]:
     return tuple(dict.fromkeys(asked + _door_needs(recipe.budget, recipe.dedup)))
 
 
-def _door_needs(budget: Budget | int, dedup: SemDedup | None) -> tuple[str, ...]:
-    tokens = ("tokens",) if isinstance(budget, Budget) and budget.tokens is not None else ()
+def _door_needs(budget: Budget, dedup: SemDedup | None) -> tuple[str, ...]:
+    tokens = ("tokens",) if budget.tokens is not None else ()
     return tokens + (dedup_needs(dedup) if dedup else ())
 
 
@@ -78,32 +78,28 @@ def select(
     """
     spec = STRATEGIES[name]
     given = settings(spec.params, params, f"strategy {name!r}")
-    in_tokens = budget.tokens if isinstance(budget, Budget) else None
-    rows = budget.count(candidates.n) if isinstance(budget, Budget) else budget
+    asked = budget if isinstance(budget, Budget) else Budget(rows=budget)
     check_pins(candidates)
-    check_budget(candidates, rows if in_tokens is None else min(in_tokens, 0))
-    if rows == 0 or in_tokens == 0:
-        note = "a budget of 0 was asked: nothing is selected"
-        return replace(NOTHING, warnings=(note,))
-    check_inputs(spec.title, candidates, spec.needs(given) + _door_needs(budget, dedup))
-
-    twins = near_duplicates(candidates, dedup, generator(seed, "semdedup")) if dedup else None
-    open_pool = (
-        candidates if twins is None else replace(candidates, allowed=candidates.usable & (twins == KEPT))
-    )
+    check_budget(candidates, asked)
+    if 0 in (asked.tokens, asked.count(candidates.n)):
+        return replace(NOTHING, warnings=("a budget of 0 was asked: nothing is selected",))
+    check_inputs(spec.title, candidates, spec.needs(given) + _door_needs(asked, dedup))
+    twins, open_pool = None, candidates
+    if dedup:
+        twins, open_pool = candidates.once((dedup, seed), lambda: _without_twins(candidates, dedup, seed))
 
     def pick(count: int) -> Picked:
         if not count:
             return NOTHING
         return spec.pick(open_pool, count, given, generator(seed, name), reporter or Silent())
 
-    if in_tokens is not None:
-        added = pick_within_tokens(open_pool, in_tokens, pick, nested=spec.nested(given))
-        check_result(name, open_pool, len(added.rows) + added.shortfall, added)
-        return _whole(candidates, added, 0, twins)
-    open_budget, left = rows - len(candidates.taken), int(open_pool.free.sum())
-    within = min(open_budget, left)
-    added = pick(within)
+    if asked.tokens is not None:
+        added = pick_within_tokens(open_pool, asked.tokens, pick, nested=spec.nested(given))
+        open_budget = within = len(added.rows) + added.shortfall
+    else:
+        open_budget = asked.count(candidates.n) - len(candidates.taken)
+        within = min(open_budget, int(open_pool.free.sum()))
+        added = pick(within)
     check_result(name, open_pool, within, added)
     return _whole(candidates, added, open_budget - within, twins)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from core.errors import BadBudget, BadInput, BrokenContract, MissingInput
 from core.selection.base import Candidates, Picked, parse_need
+from core.values import Budget
 
 FROM_IMPORT = {  # what no signal can bring
     "column:category": "harm categories: import it again and map a column to category",
@@ -15,18 +16,20 @@ FROM_IMPORT = {  # what no signal can bring
 }
 
 
-def check_budget(candidates: Candidates, budget: int) -> None:
-    """A budget lies in 0..n, counted in eligible rows, and has room for the pins."""
-    n, pins = candidates.n, len(candidates.taken)
-    if budget < 0:
-        raise BadBudget(f"a budget of {budget} rows was asked; give 0 to {n}, the number of eligible rows")
-    if budget > n:
+def check_budget(candidates: Candidates, budget: Budget) -> None:
+    """A budget lies in 0..n, counted in eligible rows, and has room for the pins; tokens are 0 or more."""
+    n, pins, rows = candidates.n, len(candidates.taken), budget.count(candidates.n)
+    if budget.tokens is not None and budget.tokens < 0:
+        raise BadBudget(f"a budget of {budget.tokens} tokens was asked; give 0 or more")
+    if rows < 0:
+        raise BadBudget(f"a budget of {budget.words} was asked; give 0 to {n}, the number of eligible rows")
+    if rows > n:
         raise BadBudget(
-            f"a budget of {budget} rows was asked, but only {n} rows are eligible; ask for at most {n}"
+            f"a budget of {rows} rows was asked, but only {n} rows are eligible; ask for at most {n}"
         )
-    if pins > budget:
+    if pins > rows:
         raise BadBudget(
-            f"{pins} rows are pinned, more than the budget of {budget}; unpin some or raise the budget"
+            f"{pins} rows are pinned, more than the budget of {rows}; unpin some or raise the budget"
         )
 
 
