@@ -70,14 +70,12 @@ def load_model(
                 local_files_only=True,
                 output_loading_info=True,
             )
-            tokenizer = transformers.AutoTokenizer.from_pretrained(
-                folder, trust_remote_code=False, local_files_only=True
-            )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise BadModel(
             f"{source} cannot be loaded as a causal language model: {str(error).strip()[:200]}"
         ) from error
     model, found = opened
+    tokenizer = _tokenizer(source, folder)
     # transformers would fill these with random numbers and only log it
     if missing := sorted(str(name) for name in (*found["missing_keys"], *found["mismatched_keys"])):
         raise BadModel(
@@ -94,12 +92,23 @@ def load_model(
     return LanguageModel(model, tokenizer, source, _hash_folder(folder), device, _context(model))
 
 
+def load_tokenizer(source: str) -> Any:
+    """The tokenizer of the model `load_model` would open, without reading or fetching any weights.
+
+    Raises BadModel when there is none.
+    """
+    folder = find_folder(source, weights=False)
+    while (folder / BASE).is_file():  # a changed save reads as its base does
+        folder = _base_folder(folder)
+    return _tokenizer(source, folder)
+
+
 def model_hash(source: str) -> str:
     """Short sha256 of weights, configuration and tokenizer; does not load torch."""
     return _hash_folder(find_folder(source))
 
 
-def find_folder(source: str) -> Path:
+def find_folder(source: str, *, weights: bool = True) -> Path:
     """The folder meant by `source`; a Hugging Face id is fetched (json, text and safetensors files only)."""
     path = Path(source).expanduser()
     if path.is_dir():
@@ -112,7 +121,12 @@ def find_folder(source: str) -> Path:
         return Path(
             snapshot_download(
                 source,
-                allow_patterns=["*.json", "*.txt", "*.safetensors", "tokenizer.model"],
+                allow_patterns=[
+                    "*.json",
+                    "*.txt",
+                    "tokenizer.model",
+                    *(["*.safetensors"] if weights else []),
+                ],
                 ignore_patterns=["*/*"],
             )
         )
@@ -165,6 +179,21 @@ def _check_files(source: str, folder: Path) -> None:
         pickled = [p.name for p in sorted(folder.iterdir()) if p.suffix in (".bin", ".pt", ".pth", ".ckpt")]
         found = f"only {pickled[0]}, and pickled weights are never opened" if pickled else "no weights"
         raise BadModel(f"{source} has {found}; convert the model to safetensors first")
+
+
+def _tokenizer(source: str, folder: Path) -> Any:
+    import transformers
+
+    try:
+        with quiet():
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                folder, trust_remote_code=False, local_files_only=True
+            )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise BadModel(f"the tokenizer of {source} cannot be loaded: {str(error).strip()[:200]}") from error
+    if not tokenizer.vocab_size:  # transformers makes up an empty one, which reads every text as no tokens
+        raise BadModel(f"{source} has no tokenizer files; save its tokenizer into the same folder")
+    return tokenizer
 
 
 def _load_changed(

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 
 from core import clustering, embedding, labelling, projection, scoring
 from core.pipeline.names import resolve_model, resolve_scorer
-from core.pipeline.requests import SignalRequest, filled, inputs_of, key_of, params_of, spec_of, words
+from core.pipeline.requests import (
+    SignalRequest,
+    filled,
+    inputs_of,
+    key_of,
+    params_of,
+    reads_model,
+    spec_of,
+    words,
+)
 from core.pool import load_pool
 from core.values import FLAG_VALUES, Pool, Reporter, Silent
 from core.workspace import Signal, SignalKey, Workspace
@@ -116,9 +125,15 @@ def _score(
         from core.scorers import load_scorer
 
         scorer = load_scorer(resolve_scorer(ws, r.scorer), device=_device(r))
-    model = resolve_model(ws, r.model) if "model" in spec.needs else None
     values = scoring.score(
-        r.method, pool, params_of(r), scorer=scorer, model=model, device=_device(r), reporter=reporter
+        r.method,
+        pool,
+        params_of(r),
+        scorer=scorer,
+        model=resolve_model(ws, r.model) if reads_model(spec.needs) else None,
+        device=_device(r),
+        reporter=reporter,
+        scratch=ws.signals.scratch(key),
     )
     facts = {
         "direction": spec.direction,

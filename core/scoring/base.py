@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, Protocol, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import BrokenContract, MissingInput
-from core.lm.load import LanguageModel, load_model
+from core.lm.load import LanguageModel, load_model, load_tokenizer
+from core.lm.threads import use_threads
 from core.registry import Registry
 from core.scorers import Scorer
-from core.values import Params, Pool, Reporter, Silent
+from core.values import Params, Pool, Reporter, Silent, settings
+from core.workspace import content_key
 
 Text = Literal["answer", "response", "rejected", "prompt"]
+ASKED_FOR = {
+    "scorer": "a toxicity scorer; name one, for example the scorer 'demo'",
+    "model": "a language model; name one, for example the model 'demo'",
+    "tokenizer": "a language model's tokenizer; name a model, for example 'demo'",
+}
 
 
 @dataclass(frozen=True)
@@ -24,6 +32,9 @@ class Tools:
 
     scorer: Scorer | None = None
     model: LanguageModel | None = None
+    tokenizer: Any = None  # a transformers tokenizer
+    scratch: Path | None = None  # folder for half-done work; None = none is kept
+    key: str = ""  # names all that decides the values, so that half-done work of another score is not taken
 
 
 class Score(Protocol):
@@ -38,9 +49,9 @@ class ScoreSpec:
 
     title: str
     source: str
-    direction: str  # "higher is ..."
+    direction: str  # "higher is ..."; with the word "easier" in it, rankings by hardness turn the sign
     unit: str
-    needs: tuple[str, ...]  # of "scorer", "model"
+    needs: tuple[str, ...]  # of "scorer", "model", "tokenizer"
     params: type[Params]
     compute: Score
 
@@ -70,23 +81,37 @@ def score(
     model: str | None = None,
     device: str = "cpu",
     reporter: Reporter = Silent(),
+    scratch: Path | None = None,
 ) -> NDArray[np.float64]:
     """(n,) float64, NaN where a row lacks the text; raises MissingInput without scorer or model it needs.
 
     `model` is a folder or Hugging Face id of a causal language model; it is loaded only where the score needs
-    it.
+    it, and only its tokenizer where that is enough. `scratch` is a folder for half-done work: called again
+    with the same pool, settings and tools, the work goes on where it was stopped.
     """
     spec = SCORES[name]
-    settings = params if isinstance(params, Params) else spec.params(**(params or {}))
-    if "scorer" in spec.needs and scorer is None:
-        raise MissingInput(f"{spec.title} needs a toxicity scorer; name one, for example the scorer 'demo'")
-    if "model" in spec.needs and not model:
-        raise MissingInput(f"{spec.title} needs a language model; name one, for example the model 'demo'")
-    opened = load_model(model, device=device) if model and "model" in spec.needs else None
-    values = np.asarray(spec.compute(pool, settings, Tools(scorer, opened), reporter), dtype=np.float64)
+    chosen = settings(spec.params, params, f"score {name!r}")
+    tools = _open(spec, scorer, model, device)
+    hashes = [getattr(tool, "hash", "") for tool in (tools.model, tools.scorer)]
+    tools = replace(tools, scratch=scratch, key=content_key([name, chosen, pool.fingerprint, *hashes]))
+    values = np.asarray(spec.compute(pool, chosen, tools, reporter), dtype=np.float64)
     if values.shape != (len(pool),) or np.isinf(values).any():
         raise BrokenContract(f"{name} must return {len(pool)} numbers, none infinite, got {values!r}")
     return values
+
+
+def _open(spec: ScoreSpec, scorer: Scorer | None, model: str | None, device: str) -> Tools:
+    """Load what the score needs, no more; MissingInput for what was not named."""
+    given = {"scorer": scorer, "model": model, "tokenizer": model}
+    for need in spec.needs:
+        if not given[need]:
+            raise MissingInput(f"{spec.title} needs {ASKED_FOR[need]}")
+    opened = None
+    if model and "model" in spec.needs:
+        opened = load_model(model, device=device)
+        use_threads(sum(weight.numel() for weight in opened.model.parameters()))
+    tokenizer = load_tokenizer(model) if model and "tokenizer" in spec.needs else None
+    return Tools(scorer if "scorer" in spec.needs else None, opened, tokenizer)
 
 
 def texts_of(pool: Pool, text: Text) -> list[str]:

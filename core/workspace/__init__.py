@@ -3,6 +3,7 @@
 Nothing here knows what a pool or a run is; it only keeps files whole, findable and never half written.
 """
 
+from core.workspace.csv_text import csv_bytes
 from core.workspace.files import (
     atomic_folder,
     content_key,
@@ -27,6 +28,7 @@ __all__ = [
     "Workspace",
     "atomic_folder",
     "content_key",
+    "csv_bytes",
     "finite",
     "folder_hash",
     "json_line",

@@ -27,8 +27,7 @@ from core.values import Pool, Reporter
 )
 def el2n(pool: Pool, params: ResponseParams, tools: Tools, reporter: Reporter) -> npt.NDArray[np.float64]:
     """Mean of ||softmax(logits) - onehot(token)|| over response tokens, in [0, sqrt 2]; else NaN."""
-    assert tools.model is not None  # in `needs`, checked by score()
-    return mean_per_response(pool, tools.model, params, token_el2n, reporter)
+    return mean_per_response(pool, params, token_el2n, tools, reporter)
 
 
 def token_el2n(model: Any, batch: Batch) -> Any:

@@ -5,15 +5,11 @@ One-pass form of the loss score in selection.md, sections 6 and 8; the prompt is
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
-from core.lm.logprobs import scored_logits
-from core.lm.tokenise import Batch
 from core.scoring.base import Tools, scoring
-from core.scoring.responses import ResponseParams, mean_per_response
+from core.scoring.responses import ResponseParams, mean_per_response, token_loss
 from core.values import Pool, Reporter
 
 
@@ -24,14 +20,6 @@ from core.values import Pool, Reporter
     unit="nats per token",
     needs=("model",),
 )
-def loss(pool: Pool, params: ResponseParams, tools: Tools, reporter: Reporter) -> npt.NDArray[np.float64]:
+def loss(pool: Pool, params: ResponseParams, tools: Tools, reporter: Reporter) -> NDArray[np.float64]:
     """Mean NLL in nats; NaN where a row has no response."""
-    assert tools.model is not None  # in `needs`, checked by score()
-    return mean_per_response(pool, tools.model, params, _token_loss, reporter)
-
-
-def _token_loss(model: Any, batch: Batch) -> Any:
-    import torch
-
-    logits = scored_logits(model, batch)
-    return torch.nn.functional.cross_entropy(logits, batch.ids[batch.response], reduction="none")
+    return mean_per_response(pool, params, token_loss, tools, reporter)

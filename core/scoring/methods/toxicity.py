@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from core.scoring.base import Text, Tools, scoring, texts_of
+from core.scoring.stream import toxicities
 from core.values import Params, Pool, Reporter
 
 
@@ -28,9 +29,4 @@ class ToxicityParams(Params):
 )
 def toxicity(pool: Pool, params: ToxicityParams, tools: Tools, reporter: Reporter) -> NDArray[np.float64]:
     """The scorer's class "toxicity" in [0, 1]; scores of two scorers are not comparable."""
-    assert tools.scorer is not None  # in `needs`, checked by score()
-    texts = texts_of(pool, params.text)
-    rows = [i for i, text in enumerate(texts) if text.strip()]
-    values = np.full(len(pool), np.nan)
-    values[rows] = tools.scorer.toxicity([texts[i] for i in rows], reporter)
-    return values
+    return toxicities(texts_of(pool, params.text), tools, reporter)

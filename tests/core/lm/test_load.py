@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from core.errors import BadInput, BadModel
-from core.lm.load import blocks, load_model, model_hash, resolve_device
+from core.lm.load import blocks, load_model, load_tokenizer, model_hash, resolve_device
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "gpt_neo", "gpt_neox", "llama"])
@@ -120,3 +120,29 @@ def test_the_faster_gelu_is_the_same_function(tiny_folder, tiny_lm):
     with torch.no_grad():
         one, two = (m(input_ids=ids, attention_mask=torch.ones_like(ids)).logits for m in (plain, fast))
     torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-4)
+
+
+def test_the_tokenizer_comes_without_weights(tiny_folder, tiny_lm, tmp_path):
+    bare = shutil.copytree(tiny_folder(), tmp_path / "bare", ignore=shutil.ignore_patterns("*.safetensors"))
+    assert load_tokenizer(str(bare))("text").input_ids == tiny_lm().tokenizer("text").input_ids
+
+
+def test_the_tokenizer_of_a_changed_save_is_its_bases(tiny_folder, tmp_path):
+    base = tiny_folder()
+    said = {"source": str(base), "relative": "", "hash": model_hash(str(base))}
+    (tmp_path / "base.json").write_text(json.dumps(said))
+    assert load_tokenizer(str(tmp_path)).get_vocab() == load_tokenizer(str(base)).get_vocab()
+
+
+def test_a_folder_without_a_tokenizer_is_refused_in_a_sentence(tiny_folder, tmp_path):
+    shutil.copy(tiny_folder() / "config.json", tmp_path)
+    with pytest.raises(BadModel, match="has no tokenizer files"):
+        load_tokenizer(str(tmp_path))
+
+
+def test_a_broken_tokenizer_is_refused_in_a_sentence(tiny_folder, tmp_path):
+    folder = shutil.copytree(tiny_folder(), tmp_path / "model")
+    (folder / "tokenizer.json").write_text("{")
+    for load in (load_tokenizer, load_model):
+        with pytest.raises(BadModel, match=r"the tokenizer of .* cannot be loaded"):
+            load(str(folder))
