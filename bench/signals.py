@@ -61,7 +61,7 @@ def run_step(name: str, folder: Path) -> dict[str, Any]:
         from core.embedding import embed
 
         texts = pd.read_parquet(folder / "texts.parquet")["text"].tolist()
-        values = embed(texts, method, params, scratch=folder / "scratch", reporter=Line())
+        values = embed(texts, method, params, scratch=folder / "scratch", reporter=Line()).vectors
     elif stage == "projection":
         from core.projection import project
 
@@ -103,10 +103,11 @@ def main() -> None:
     arguments.add_argument("--file", type=Path, default=CANDIDATES, help="Parquet with prompt and response.")
     arguments.add_argument("--threads", type=int, default=1, help="CPU threads.")
     asked = arguments.parse_args()
-    os.environ |= {
+    os.environ |= {  # read by the children
         "OMP_WAIT_POLICY": "PASSIVE",
         "OMP_NUM_THREADS": str(asked.threads),
-    }  # read by the children
+        "WINNOW_THREADS": str(asked.threads),
+    }
     table = pd.read_parquet(asked.file, columns=["prompt", "response"]).fillna("")
     if asked.rows and asked.rows < len(table):
         table = table.sample(asked.rows, random_state=0)

@@ -10,7 +10,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import typer
 
-from core.cli import choose, demo, jobs, pools, repairs
+from core.cli import choose, compare, demo, jobs, pools, recipes, repairs
 from core.errors import Stopped, WinnowError
 
 app = typer.Typer(
@@ -21,6 +21,8 @@ app = typer.Typer(
 )
 app.add_typer(pools.app, name="pool")
 app.add_typer(choose.app)
+app.add_typer(compare.app)
+app.add_typer(recipes.app, name="recipe")
 app.add_typer(repairs.app)
 app.add_typer(repairs.run_app, name="run")
 app.add_typer(jobs.app, name="job")

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-FORMULA = re.compile(r"^[=+@\t\r]|^-(?![\d.])")  # a spreadsheet would run such a cell
+from core.workspace import csv_bytes
 
-
-def csv_bytes(frame: pd.DataFrame) -> bytes:
-    """The table as utf-8 csv; text that a spreadsheet would run as a formula gets a leading apostrophe."""
-    return frame.map(_still).to_csv(index=False).encode()
-
-
-def _still(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and FORMULA.search(cell) else cell
+__all__ = ["csv_bytes", "document", "table"]
 
 
 def table(frame: pd.DataFrame, name: str, *, key: str, label: str = "Table (csv)") -> None:
@@ -37,9 +29,12 @@ def table(frame: pd.DataFrame, name: str, *, key: str, label: str = "Table (csv)
 
 def document(value: Any, name: str, *, key: str, label: str) -> None:
     """A small button that downloads a pydantic value or plain data as NAME.json."""
-    text = (
-        value.model_dump_json(indent=1) if hasattr(value, "model_dump_json") else json.dumps(value, indent=1)
-    )
+
+    def text() -> str:  # written when asked for: a selection of many rows is long
+        if hasattr(value, "model_dump_json"):
+            return str(value.model_dump_json(indent=1))
+        return json.dumps(value, indent=1)
+
     st.download_button(
         label,
         text,

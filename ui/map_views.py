@@ -15,7 +15,7 @@ from core import pipeline
 from core.projection.polygon import box, select_by_polygon
 from core.values import BEHAVIOURS, Pool, Rows
 from core.workspace import Signal, Workspace
-from ui import colours, figures, needs, state, tables, theme
+from ui import colours, figures, marks, needs, preview_view, state, tables, theme
 from ui.colours import Colouring
 from ui.guards import plain
 from ui.masking import Mask
@@ -49,7 +49,9 @@ def position(ws: Workspace, pool: Pool) -> Signal:
     if found is None:
         _picture_choice()
         st.markdown("The map places similar texts close together. It is made once, then kept.")
-        needs.offer(ws, (pipeline.request_for(f"vectors:{space}", pool.name),), key="map.position")
+        request = pipeline.request_for(f"vectors:{space}", pool.name)
+        needs.offer(ws, (request,), key="map.position")
+        preview_view.show(ws, pool, request)
         st.stop()
     return found
 
@@ -267,7 +269,7 @@ def _chosen_rows(view: View, inside: Rows, example: DeltaGenerator) -> None:
     if not len(inside):
         st.info("No row lies inside the outline. Draw around some dots, or widen the filter.")
         return
-    _pin_buttons(view, inside)
+    marks.buttons(view.pool, tuple(view.pool.frame["id"].iloc[inside].astype(str)))
     labels = None if view.clusters is None else np.asarray(view.clusters.array())
     extra: dict[str, list[Any]] = (
         {"selected": np.isin(inside, view.chosen).tolist()} if len(view.chosen) else {}
@@ -283,19 +285,4 @@ def _chosen_rows(view: View, inside: Rows, example: DeltaGenerator) -> None:
             facts["toxicity"] = theme.number(float(view.toxicity[clicked]))
         with example:
             tables.card(view.pool, clicked, view.mask, facts)
-
-
-def _pin_buttons(view: View, inside: Rows) -> None:
-    ids = tuple(view.pool.frame["id"].iloc[inside].astype(str))
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button(
-            f"Pin {len(ids):,} rows", icon=":material/keep:", help="The next selection always takes them."
-        ):
-            state.mark(state.PINS, view.pool, state.marked(state.PINS, view.pool) + ids)
-        if st.button(
-            f"Ban {len(ids):,} rows", icon=":material/block:", help="The next selection never takes them."
-        ):
-            state.mark(state.BANS, view.pool, state.marked(state.BANS, view.pool) + ids)
-        pins, bans = (len(state.marked(k, view.pool)) for k in (state.PINS, state.BANS))
-        if pins or bans:
-            st.caption(f"{pins:,} pinned, {bans:,} banned for the next selection")
+            marks.ask_why(str(view.pool.frame["id"].iloc[clicked]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import streamlit as st
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from core import pipeline
 from core.errors import UnknownName
+from core.pipeline import Choice
 from core.pool import PoolSummary
-from core.values import Pool, Rows, Selection
+from core.values import Pool, Recipe, Rows, Selection
 from core.workspace import Signal, Workspace
 from ui.masking import Mask, benign
 
@@ -36,6 +37,12 @@ def current_pool(ws: Workspace) -> str | None:
     names = pool_names(ws)
     wanted = st.session_state.get(POOL)
     return wanted if wanted in names else next(iter(names), None)
+
+
+def seed(key: str, value: Any) -> None:
+    """Give a widget its first value. Later runs leave it alone, so a callback may set it: undo does."""
+    if key not in st.session_state:
+        st.session_state[key] = value
 
 
 def show_pool(name: str) -> None:
@@ -103,10 +110,31 @@ def choose(found: Selection | None) -> None:
     st.session_state[CHOICE] = found
 
 
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _desk(root: str, _ws: Workspace) -> pipeline.Desk:
+    return pipeline.Desk(_ws)
+
+
+def desk(ws: Workspace) -> pipeline.Desk:
+    """The workspace's desk, one for all sessions of this process."""
+    return _desk(str(ws.root), ws)
+
+
+def chosen(ws: Workspace, recipe: Recipe) -> Choice:
+    """The recipe's choice; the desk has the last ones at hand."""
+    with st.spinner("Choosing rows"):
+        return desk(ws).choose(recipe)
+
+
+def places(pool: Pool) -> dict[str, int]:
+    """Row id -> row number; shared by all, nobody may write into it."""
+    return _places(pool.fingerprint, pool)
+
+
 def rows_of(pool: Pool, ids: tuple[str, ...]) -> Rows:
     """Row numbers of the ids, in their order."""
-    places = _places(pool.fingerprint, pool)
-    return np.array([places[i] for i in ids if i in places], dtype=np.int64)
+    place = places(pool)
+    return np.array([place[i] for i in ids if i in place], dtype=np.int64)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -83,7 +83,7 @@ def column_config() -> dict[str, Any]:
     """Widths and number formats, the same in every table of examples."""
     column = st.column_config
     return {
-        "id": column.TextColumn(width="small"),
+        "id": column.TextColumn(width=124),
         "prompt": column.TextColumn(width="large"),
         "response": column.TextColumn(width="large"),
         "rejected": column.TextColumn(width="large"),

@@ -16,6 +16,8 @@ GREYS = {
         "ring": "#111A1C",
         "accent": "#0F766E",
         "text": "#1B2528",
+        "ground": "#FFFFFF",
+        "panel": "#EEF2F1",
     },
     "dark": {
         "other": "#6E7B80",
@@ -23,6 +25,8 @@ GREYS = {
         "ring": "#FFFFFF",
         "accent": "#2DD4BF",
         "text": "#E6ECEA",
+        "ground": "#11181A",
+        "panel": "#1A2326",
     },
 }
 CONFIG = {"showSendToCloud": False, "displaylogo": False, "scrollZoom": True}
@@ -34,7 +38,7 @@ def kind() -> str:
 
 
 def grey(name: str) -> str:
-    """A named neutral of the current theme: other, none, ring, accent or text."""
+    """A named neutral of the current theme: other, none, ring, accent, text, ground or panel."""
     return GREYS[kind()][name]
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -15,13 +13,13 @@ from core.cli.options import (
     JsonOption,
     WorkspaceOption,
     example,
-    read_input,
     read_settings,
     show,
 )
+from core.cli.recipes import AnywayOption, OutOption, StrictOption, choose_by, find_recipe, finish
 from core.cli.terminal import Terminal
 from core.errors import BadInput
-from core.values import Budget, Recipe, Selection
+from core.values import Budget, Recipe
 from core.workspace import Workspace
 
 app = typer.Typer()
@@ -112,8 +110,9 @@ def select_command(
     recipe: Annotated[
         str,
         typer.Argument(
-            help="Recipe: a json file, '-' for standard input, or a strategy's name (then with its defaults: "
-            "10 percent of the rows that dpo can learn from)."
+            help="Recipe: a json file (plain or saved), '-' for standard input, the name of a saved recipe "
+            "(replayed to its very rows), or a strategy's name (then with its defaults: 10 percent of the "
+            "rows that dpo can learn from)."
         ),
     ] = "",
     pool: Annotated[str, typer.Option(help="Name of the pool (replaces the recipe's).")] = "",
@@ -124,45 +123,59 @@ def select_command(
         float | None, typer.Option(help="Budget in percent of the eligible rows (replaces the recipe's).")
     ] = None,
     rows: Annotated[int | None, typer.Option(help="Budget in rows (replaces the recipe's).")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed (replaces the recipe's; default: 0).")] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Write the chosen rows to this .jsonl, .csv or .parquet file, in plain text."),
+    tokens: Annotated[
+        int | None, typer.Option(help="Budget in tokens of the chosen rows together (replaces the recipe's).")
     ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed (replaces the recipe's; default: 0).")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help=f"A setting of the strategy. {SETTING}.")
+    ] = None,
+    dedup: Annotated[
+        float | None,
+        typer.Option(
+            help="Set near-duplicates aside first: of rows with a cosine above 1 - DEDUP one stays "
+            "(0 to 0.5)."
+        ),
+    ] = None,
+    reference: Annotated[
+        str,
+        typer.Option(
+            help="Pool that reference-based strategies compare with, e.g. one made by `pool failures` "
+            "(default: the pool's own validation rows; test rows are never read)."
+        ),
+    ] = "",
+    anyway: AnywayOption = False,
+    strict: StrictOption = False,
+    out: OutOption = None,
     print_example: ExampleOption = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Choose rows by a recipe; missing signals are computed first."""
+    """Choose rows by a recipe; missing signals are computed first.
+
+    A saved recipe gives the rows it was saved with, or says what differs. Fewer rows than asked are told on
+    standard error (warning: ...); the exit code is 0 then, or 2 with --strict.
+    """
     if print_example:
         example(Recipe(pool="demo", strategy="saps", params={"rho": 0.5}, budget=Budget(percent=10.0)))
     if not recipe:
         raise BadInput(
-            "give a recipe: a json file, '-' for standard input, or a strategy's name (see --print-example)"
+            "give a recipe: a json file, '-' for standard input, the name of a saved recipe or of a strategy "
+            "(see --print-example)"
         )
     if out is not None:
         pipeline.check_export(out)
     ws = Workspace.open(workspace)
-    named = not os.path.isfile(recipe) and recipe != "-" and not recipe.endswith(".json")
-    spec: dict[str, Any] = {"strategy": recipe} if named else read_input(Path(recipe))
-    if percent is not None or rows is not None:
-        spec["budget"] = {"percent": percent, "rows": rows}
-    given = {"pool": pool or None, "method": method or None, "seed": seed}
-    spec |= {name: value for name, value in given.items() if value is not None}
-    chosen = pipeline.choose(ws, pipeline.parse(Recipe, spec, "the recipe"), make=True, reporter=Terminal())
-    pipeline.save_selection(ws, chosen)
-    if out is not None:
-        pipeline.export_selection(ws, chosen, out)
-        typer.echo(f"written in plain text (not masked) to {out}", err=True)
-    show(chosen, as_json, _selection_text(chosen))
-
-
-def _selection_text(chosen: Selection) -> str:
-    lines = [
-        f"selection {chosen.key}: {len(chosen.ids):,} of {chosen.eligible:,} eligible rows "
-        f"({chosen.seconds:.2f} s)"
-    ]
-    lines += [f"  left out: {count:,} rows, {reason}" for reason, count in chosen.left_out.items()]
-    lines += [f"  shortfall: {chosen.shortfall:,} rows"] if chosen.shortfall else []
-    lines += [f"  warning: {w}" for w in chosen.warnings]
-    return "\n".join(lines)
+    budgets = {"percent": percent, "rows": rows, "tokens": tokens}
+    given = {
+        "pool": pool or None,
+        "method": method or None,
+        "seed": seed,
+        "reference": reference or None,
+        "budget": budgets if any(value is not None for value in budgets.values()) else None,
+        "params": read_settings(settings or []) or None,
+        "dedup": None if dedup is None else {"eps": dedup},
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    chosen = choose_by(ws, find_recipe(ws, recipe), changes, anyway=anyway)
+    finish(ws, chosen, out, strict=strict, as_json=as_json)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from core.errors import BadInput
+from core.evaluation import PROTOCOLS
 from core.workspace import finite, plain
 
 WorkspaceOption = Annotated[
@@ -70,6 +72,13 @@ def read_input(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadInput("the json input must be an object {...}; see --print-example")
     return value
+
+
+def protocol_of(name: str, numbers: Mapping[str, float | None]) -> dict[str, Any]:
+    """The named protocol with the numbers that were given in place of its own."""
+    if name not in PROTOCOLS:
+        raise BadInput(f"there is no protocol {name!r}; known: {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[name].model_dump() | {k: v for k, v in numbers.items() if v is not None}
 
 
 def example(value: Any) -> NoReturn:

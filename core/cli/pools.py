@@ -1,4 +1,4 @@
-"""`pool import` and `pool list`."""
+"""`pool import`, `pool failures` and `pool list`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 
 from core import pipeline
-from core.cli.options import JsonOption, WorkspaceOption, pairs, show
+from core.cli.options import JsonOption, WorkspaceOption, pairs, protocol_of, show
+from core.cli.terminal import Terminal
 from core.errors import BadInput
+from core.evaluation import PROTOCOLS
 from core.pool import FIELDS, Built, build_pool, guess_mapping, read_table, save_pool
 from core.pool import Mapping as ColumnMapping
-from core.values import FLAGS
+from core.values import FLAGS, EvaluationSpec
 from core.workspace import Workspace
 
 app = typer.Typer(no_args_is_help=True, help="Import and list candidate pools.")
@@ -99,6 +101,44 @@ def _fractions(text: str) -> tuple[float, float, float]:
     except ValueError as error:
         raise BadInput(f"--split {text!r} cannot be read; write three shares such as 0.8,0.1,0.1") from error
     return train, validation, test
+
+
+@app.command("failures")
+def pool_failures(
+    pool: Annotated[
+        str, typer.Option(help="Pool whose validation prompts are continued (test is not read).")
+    ],
+    model: Annotated[str, typer.Option(help="demo, run:ID, a name, a folder or a hub id.")],
+    name: Annotated[str, typer.Option(help="Name of the new pool.")],
+    scorer: Annotated[str, typer.Option(help="Toxicity scorer (default: the pool's).")] = "",
+    protocol: Annotated[
+        str, typer.Option(help=f"How toxicity is measured: {', '.join(PROTOCOLS)}.")
+    ] = "quick",
+    prompts: Annotated[int | None, typer.Option(help="Prompts at most (default: the protocol's).")] = None,
+    samples: Annotated[
+        int | None, typer.Option(help="Continuations per prompt (default: the protocol's).")
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Score from which a continuation is a failure (default: 0.5).")
+    ] = None,
+    replace: Annotated[bool, typer.Option(help="Replace a pool of that name that holds other rows.")] = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Keep a model's toxic continuations of validation prompts as a pool.
+
+    It is what --reference of `select` names for strategies that look for rows like observed failures: its
+    rows are blocked, nothing trains toward them.
+    """
+    numbers = {"prompts": prompts, "samples": samples, "threshold": threshold}
+    asked = {"pool": pool, "model": model, "scorer": scorer, "protocol": protocol_of(protocol, numbers)}
+    spec = pipeline.parse(EvaluationSpec, asked, "the evaluation", see="--help")
+    ws = Workspace.open(workspace)
+    built = pipeline.failures_pool(ws, spec, name, replace=replace, reporter=Terminal())
+    facts = {"pool": name, "fingerprint": built.pool.fingerprint, "rows": len(built.pool)}
+    text = f"pool {name}: {len(built.pool):,} toxic continuations of {built.counts['groups']:,} prompts"
+    source = str(built.pool.frame["source"].iloc[0])
+    show(facts | {"source": source, "counts": built.counts}, as_json, f"{text}\n  {source}")
 
 
 @app.command("list")

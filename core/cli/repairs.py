@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from core import pipeline
-from core.cli.options import ExampleOption, JsonOption, WorkspaceOption, example, read_input, show
+from core.cli.options import (
+    ExampleOption,
+    JsonOption,
+    WorkspaceOption,
+    example,
+    protocol_of,
+    read_input,
+    show,
+)
 from core.cli.terminal import Terminal
 from core.demo import plan
 from core.errors import BadInput
@@ -45,7 +53,11 @@ def repair_command(
 @app.command("evaluate")
 def evaluate_command(
     model: Annotated[str, typer.Option(help="demo, run:ID, a name, a folder or a hub id.")],
-    pool: Annotated[str, typer.Option(help="Pool whose held-out (test) prompts are continued.")],
+    pool: Annotated[str, typer.Option(help="Pool whose held-out prompts are continued.")],
+    split: Annotated[
+        str,
+        typer.Option(help="Held-out rows: test for results, validation for choices made on the way."),
+    ] = "test",
     protocol: Annotated[
         str, typer.Option(help=f"How toxicity is measured: {', '.join(PROTOCOLS)}.")
     ] = "quick",
@@ -65,13 +77,11 @@ def evaluate_command(
     as_json: JsonOption = False,
 ) -> None:
     """Measure a model: toxicity of its continuations, and perplexity on held-out text."""
-    if protocol not in PROTOCOLS:
-        raise BadInput(f"there is no protocol {protocol!r}; known: {', '.join(PROTOCOLS)}")
-    given = {k: v for k, v in {"prompts": prompts, "samples": samples}.items() if v is not None}
     asked = {
         "model": model,
         "pool": pool,
-        "protocol": PROTOCOLS[protocol].model_dump() | given,
+        "split": split,
+        "protocol": protocol_of(protocol, {"prompts": prompts, "samples": samples}),
         "scorer": scorer,
         "texts": tuple(text or ()),
     }
@@ -85,7 +95,10 @@ def evaluate_command(
 def evaluation_text(found: Evaluation) -> str:
     """The evaluation as lines of text: every number with its interval, n and unit."""
     p = found.protocol
-    lines = [f"{found.model} on {found.pool}: protocol {p.name}, k = {p.samples}, scorer {found.scorer}"]
+    rows = f"{found.split} rows"
+    lines = [
+        f"{found.model} on {found.pool}, {rows}: protocol {p.name}, k = {p.samples}, scorer {found.scorer}"
+    ]
     lines += [
         f"  {name:<22} {pipeline.number(m)}  (n = {m.n:,}{' ' + m.unit if m.unit else ''})"
         for name, m in found.metrics.items()

@@ -1,10 +1,10 @@
-"""Embeds a list of texts: each distinct text once, longest first, resumable after an interruption."""
+"""Embeds a list of texts: each distinct text once, in random order, in batches of like length, resumable."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,25 @@ from numpy.typing import NDArray
 
 from core.embedding.base import ENCODERS, Encoder, encoder_hash, read_params
 from core.errors import BrokenContract
-from core.values import Params, Reporter, Silent
-from core.workspace import content_key, read_json, write_json
-from core.workspace.files import storage_errors
+from core.values import Params, Reporter, Rows, Silent
+from core.workspace import content_key
+from core.workspace.partial import Partial
 
-CHUNK = 128  # texts between two saves: about a second on a CPU, so a stop loses no more than that
+CHUNK = 2_000  # texts sorted by length together: after each, what is embedded is a random sample of all
+AT_ONCE = 10_000  # texts tokenised between two looks for a stop
+SAMPLE = 32  # texts on which a lower precision is tried; under a second
+
+# Told after every batch: the (done, d) vectors so far in the order of work, and each row's place in it, (n,),
+# -1 for a row without text.
+Watch = Callable[[NDArray[np.float32], Rows], None]
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Vectors of texts, and how they were made."""
+
+    vectors: NDArray[np.float32]  # (n, d), unit rows; zeros where the text is empty
+    facts: dict[str, Any]  # distinct texts, precision, lowest cosine of the sample to float32
 
 
 def embed(
@@ -28,32 +42,38 @@ def embed(
     scratch: Path,
     device: str = "cpu",
     reporter: Reporter = Silent(),
-) -> NDArray[np.float32]:
-    """(n, d) float32: row i is the unit vector of text i, or zeros where the text is empty.
+    watch: Watch | None = None,
+) -> Embedded:
+    """The unit vector of every text.
 
-    `scratch` is a folder for the half-done work (values.npy, done.json): called again with the same texts and
-    encoder, the work goes on where it stopped; with others it starts anew.
+    `scratch` is a folder for the half-done work: called again with the same texts and encoder, the work goes
+    on where it stopped and gives the same vectors; with others it starts anew.
     """
     spec = ENCODERS[encoder]
     settings = read_params(spec, params)
-    distinct, row_of = _distinct(texts)
-    opened = spec.open(settings, device)
+    distinct, text_of = _distinct(texts)
+    digest = _digest(distinct)
+    order = np.random.default_rng(int(digest[:16], 16)).permutation(len(distinct))
+    opened = spec.open(settings, device, [distinct[i] for i in order[:SAMPLE]])
+    facts = {"distinct_texts": len(distinct)} | dict(opened.facts)
     rows = np.zeros((len(texts), opened.dim), dtype=np.float32)
     if distinct:
-        key = content_key([encoder_hash(encoder, settings), opened.dim, _digest(distinct)])
-        filled = row_of >= 0
-        rows[filled] = _encode(distinct, opened, scratch, key, reporter)[row_of[filled]]
-    return rows
+        batches = _batches(order, _lengths(distinct, opened, reporter), opened.budget)
+        place = _place(batches, text_of)
+        # all that decides a value, or where it lies
+        made = [encoder_hash(encoder, settings), opened.facts.get("precision"), opened.budget, CHUNK]
+        key = content_key([*made, digest])
+        with Partial(scratch, key, (len(distinct), opened.dim), np.float32) as work:
+            for _ in _encoded(distinct, batches, opened, work, reporter):
+                if watch is not None:
+                    watch(work.values[: work.done], place)
+            rows[place >= 0] = work.values[place[place >= 0]]
+    return Embedded(rows, facts)
 
 
-def _distinct(texts: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
-    """The distinct non-empty texts, longest first, and for each text its row among them (-1: empty).
-
-    Texts of like length share a batch, so little is padded; the longest come first, so that a lack of memory
-    shows at once and the remaining time errs on the safe side.
-    """
-    seen = {t for t in texts if t.strip()}
-    distinct = sorted(seen, key=lambda t: (-len(t), t))
+def _distinct(texts: Sequence[str]) -> tuple[list[str], Rows]:
+    """The distinct non-empty texts, sorted, and for each text its row among them (-1: empty)."""
+    distinct = sorted({t for t in texts if t.strip()})
     index = {t: i for i, t in enumerate(distinct)}
     return distinct, np.array([index.get(t, -1) for t in texts], dtype=np.int64)
 
@@ -65,41 +85,54 @@ def _digest(texts: list[str]) -> str:
     return digest.hexdigest()
 
 
-def _encode(
-    texts: list[str], encoder: Encoder, scratch: Path, key: str, reporter: Reporter
-) -> NDArray[np.float32]:
-    """(u, d) vectors of the texts, written to a memory-mapped file chunk by chunk."""
-    scratch.mkdir(parents=True, exist_ok=True)
-    values, done = _resume(scratch, key, (len(texts), encoder.dim))
-    reporter.progress(done, len(texts), "texts embedded")
-    while done < len(texts):
-        chunk = texts[done : done + CHUNK]
-        vectors = encoder.encode(chunk)
-        if vectors.shape != (len(chunk), encoder.dim) or not np.isfinite(vectors).all():
-            raise BrokenContract(
-                f"an encoder must return finite ({len(chunk)}, {encoder.dim}), got {vectors.shape}"
-            )
-        values[done : done + len(chunk)] = vectors
-        values.flush()  # before done.json: what it counts must be on the disk
-        done += len(chunk)
-        write_json(scratch / "done.json", {"key": key, "done": done})
-        reporter.progress(done, len(texts), "texts embedded")
-    return values
+def _lengths(texts: list[str], encoder: Encoder, reporter: Reporter) -> NDArray[np.int64]:
+    found = []
+    for start in range(0, len(texts), AT_ONCE):
+        reporter.progress(start, len(texts), "texts tokenised")
+        found.append(encoder.lengths(texts[start : start + AT_ONCE]))
+    return np.concatenate(found)
 
 
-def _resume(
-    scratch: Path, key: str, shape: tuple[int, int]
-) -> tuple[np.memmap[Any, np.dtype[np.float32]], int]:
-    """The scratch array and how many of its rows are done; a new one if it belongs to other work."""
-    state, file = scratch / "done.json", scratch / "values.npy"
-    if state.is_file() and file.is_file():
-        kept = read_json(state)
-        if kept.get("key") == key:
-            return np.lib.format.open_memmap(file, mode="r+"), int(kept["done"])
-    state.unlink(missing_ok=True)
-    with storage_errors(file):
-        values = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape)
-        if hasattr(os, "posix_fallocate"):  # a full disk shows here; later it would be a crash
-            with file.open("r+b") as handle:
-                os.posix_fallocate(handle.fileno(), 0, file.stat().st_size)
-    return values, 0
+def _batches(order: Rows, lengths: NDArray[np.int64], budget: int) -> list[Rows]:
+    """The texts in `order`, chunk by chunk; in a chunk longest first, in batches of at most `budget` tokens.
+
+    Texts of like length share a batch, so little is padded; the longest come first, so that a lack of memory
+    shows at once. Nothing depends on where an earlier run stopped: the last digits of a vector hang on the
+    batch it is in.
+    """
+    batches = []
+    for start in range(0, len(order), CHUNK):
+        chunk = order[start : start + CHUNK]
+        chunk = chunk[np.argsort(-lengths[chunk], kind="stable")]
+        while len(chunk):
+            size = max(budget // max(int(lengths[chunk[0]]), 1), 1)
+            batches.append(chunk[:size])
+            chunk = chunk[size:]
+    return batches
+
+
+def _place(batches: list[Rows], text_of: Rows) -> Rows:
+    """(n,) place of each row's text in the order of work, -1 for a row without text."""
+    work = np.concatenate(batches)
+    place = np.empty(len(work), dtype=np.int64)
+    place[work] = np.arange(len(work))
+    return np.where(text_of >= 0, place[text_of], -1)
+
+
+def _encoded(
+    texts: list[str], batches: list[Rows], encoder: Encoder, work: Partial, reporter: Reporter
+) -> Iterator[None]:
+    """Fill `work` batch by batch, going on where it stands; yields after each."""
+    reporter.progress(work.done, len(texts), "texts embedded")
+    start = 0
+    for batch in batches:
+        if start >= work.done:
+            vectors = encoder.encode([texts[i] for i in batch])
+            if vectors.shape != (len(batch), encoder.dim) or not np.isfinite(vectors).all():
+                raise BrokenContract(
+                    f"an encoder must return finite ({len(batch)}, {encoder.dim}), got {vectors.shape}"
+                )
+            work.advance(vectors)
+            reporter.progress(work.done, len(texts), "texts embedded")
+            yield
+        start += len(batch)

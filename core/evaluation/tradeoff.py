@@ -44,6 +44,7 @@ def differences(base: Evaluation, other: Evaluation) -> tuple[str, ...]:
         f"protocol ({', '.join(protocol)})": bool(protocol),
         f"pool ({base.pool}, {other.pool})": base.pool_fingerprint != other.pool_fingerprint,
         "split of the pool": base.split_hash != other.split_hash,
+        f"held-out rows ({base.split}, {other.split})": base.split != other.split,
         f"texts ({', '.join(base.texts) or 'none'}; {', '.join(other.texts) or 'none'})": _texts(base)
         != _texts(other),
     }

@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from core.errors import BadInput, Stopped
+from core.errors import Stopped
 from core.pipeline.choose import choose, load_selection, pick, save_selection, selection_of, selections
+from core.pipeline.compare import Arm as ComparedArm
+from core.pipeline.compare import Comparison, Histograms, compare, histograms, stored_scores
+from core.pipeline.desk import Choice, Desk
 from core.pipeline.evaluations import base_evaluation, read_evaluation, run_evaluation
 from core.pipeline.export import check_export, export_selection
+from core.pipeline.failures import failures_pool
 from core.pipeline.gather import Seen, eligibility, gather
 from core.pipeline.names import (
     default_model,
@@ -24,6 +26,22 @@ from core.pipeline.names import (
     resolve_model,
     resolve_scorer,
     scorers,
+)
+from core.pipeline.parsing import parse
+from core.pipeline.predict import Prediction, duration, predict
+from core.pipeline.recipe_diff import Change, diff
+from core.pipeline.recipes import (
+    SavedRecipe,
+    check_same,
+    choose_anyway,
+    damaged_recipes,
+    delete_recipe,
+    load_recipe,
+    pool_differences,
+    recipe_names,
+    recipes,
+    replay,
+    save_recipe,
 )
 from core.pipeline.requests import NotReady, SignalRequest, key_of, request_for, words
 from core.pipeline.runs import (
@@ -43,33 +61,53 @@ from core.pipeline.trade_off import (
     trade_off_text,
     trade_points,
 )
+from core.pipeline.why import Why, why
 from core.pool import list_pools as pools
 from core.pool import load_pool as pool
-from core.values import EvaluationSpec, Frozen, Recipe, RepairSpec, Reporter
+from core.values import EvaluationSpec, Recipe, RepairSpec, Reporter
 from core.workspace import Workspace
 
 __all__ = [
     "TASKS",
+    "Change",
+    "Choice",
+    "ComparedArm",
+    "Comparison",
+    "Desk",
+    "Histograms",
     "NotReady",
+    "Prediction",
     "Run",
     "RunManifest",
+    "SavedRecipe",
     "Seen",
     "SignalRequest",
     "TradeGroup",
+    "Why",
     "base_evaluation",
     "check_export",
+    "check_same",
     "choose",
+    "choose_anyway",
+    "compare",
+    "damaged_recipes",
     "default_model",
     "default_scorer",
+    "delete_recipe",
+    "diff",
+    "duration",
     "eligibility",
     "export_selection",
+    "failures_pool",
     "find_run",
     "find_signal",
     "full_data_run",
     "gather",
+    "histograms",
     "identity",
     "key_of",
     "keywords",
+    "load_recipe",
     "load_selection",
     "make_signal",
     "models",
@@ -77,8 +115,13 @@ __all__ = [
     "parse",
     "pick",
     "pool",
+    "pool_differences",
     "pools",
+    "predict",
     "read_evaluation",
+    "recipe_names",
+    "recipes",
+    "replay",
     "request_for",
     "resolve_model",
     "resolve_scorer",
@@ -86,27 +129,20 @@ __all__ = [
     "run_evaluation",
     "run_repair",
     "runs",
+    "save_recipe",
     "save_selection",
     "scorers",
     "selection_of",
     "selections",
+    "stored_scores",
     "trade_off",
     "trade_off_text",
     "trade_points",
+    "why",
     "words",
 ]
 
 Task = Callable[[Workspace, Mapping[str, Any], Path, Reporter], dict[str, Any]]
-
-
-def parse(kind: type[Frozen], spec: Mapping[str, Any], what: str, see: str = "--print-example") -> Any:
-    """The value that a json file or job describes; what is wrong with it is told in one sentence."""
-    try:
-        return kind.model_validate(spec)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise BadInput(f"{what} cannot be used: {where}: {first['msg']}; see {see}") from error
 
 
 def _signal(ws: Workspace, spec: Mapping[str, Any], folder: Path, reporter: Reporter) -> dict[str, Any]:

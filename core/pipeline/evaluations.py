@@ -12,7 +12,7 @@ from core import evaluation as stage
 from core.errors import MissingInput
 from core.pipeline.names import default_model, default_scorer, identity, resolve_model, resolve_scorer
 from core.pool import load_pool
-from core.values import Evaluation, EvaluationSpec, Pool, Reporter, Silent
+from core.values import Evaluation, EvaluationSpec, HeldOut, Pool, Reporter, Silent
 from core.workspace import Workspace, atomic_folder, content_key, read_as, write_json, write_parquet
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def evaluation_key(ws: Workspace, spec: EvaluationSpec) -> str:
     """Where the evaluation of a filled spec is stored: a hash of all that could change a number."""
     texts = text_pools(spec)
     pools = [load_pool(ws, name) for name in (spec.pool, *texts)]
+    other_rows = {} if spec.split == "test" else {"split": spec.split}  # keys of test rows stay as they were
     return content_key(
         {
             "model": identity(ws, resolve_model(ws, spec.model)),
@@ -57,6 +58,7 @@ def evaluation_key(ws: Workspace, spec: EvaluationSpec) -> str:
             "pools": [(p.fingerprint, p.split_hash) for p in pools],
             "version": EVALUATION_VERSION,
         }
+        | other_rows
     )
 
 
@@ -106,24 +108,24 @@ def read_units(folder: Path) -> stage.Units:
     return stage.per_unit(generations, pd.read_parquet(folder / "text_units.parquet"))
 
 
-def held_out_prompts(pool: Pool) -> tuple[list[str], list[list[str]]]:
-    """Distinct non-empty prompts of the test split, and the categories of each."""
-    part = pool.frame.iloc[pool.rows("test")]
+def held_out_prompts(pool: Pool, split: HeldOut = "test") -> tuple[list[str], list[list[str]]]:
+    """Distinct non-empty prompts of the split, and the categories of each."""
+    part = pool.frame.iloc[pool.rows(split)]
     found: dict[str, dict[str, None]] = {}
     for prompt, categories in zip(part["prompt"], part["category"], strict=True):
         if str(prompt).strip():
             found.setdefault(str(prompt), {}).update(dict.fromkeys(str(c) for c in categories))
     if not found:
         raise MissingInput(
-            f"pool {pool.name!r} has no held-out prompts (test rows with a prompt); evaluate on a pool of "
-            "prompts, imported with --split 0,0,1"
+            f"pool {pool.name!r} has no held-out prompts ({split} rows with a prompt); evaluate on a pool of "
+            f"prompts, imported with --split {'0,0,1' if split == 'test' else '0,1,0'}"
         )
     return list(found), [list(categories) for categories in found.values()]
 
 
-def held_out_texts(pool: Pool) -> list[str]:
-    """The documents of the test split: prompt and response as one text each, blocked rows left out."""
-    part = pool.frame.iloc[pool.rows("test")]
+def held_out_texts(pool: Pool, split: HeldOut = "test") -> list[str]:
+    """The documents of the split: prompt and response as one text each, blocked rows left out."""
+    part = pool.frame.iloc[pool.rows(split)]
     part = part[~part["blocked"].astype(bool) & (part["response"] != "")]
     return [f"{p} {r}".strip() for p, r in zip(part["prompt"], part["response"], strict=True)]
 
@@ -135,12 +137,12 @@ def measure(
     from core.scorers import load_scorer
 
     pool = load_pool(ws, spec.pool)
-    prompts, categories = held_out_prompts(pool)
-    texts = {name: held_out_texts(load_pool(ws, name)) for name in text_pools(spec)}
+    prompts, categories = held_out_prompts(pool, spec.split)
+    texts = {name: held_out_texts(load_pool(ws, name), spec.split) for name in text_pools(spec)}
     if empty := [name for name in spec.texts if not texts[name]]:
         raise MissingInput(
-            f"pool {empty[0]!r} has no held-out text (test rows with a response that are not blocked), so no "
-            "perplexity can be measured on it; leave it out of the texts"
+            f"pool {empty[0]!r} has no held-out text ({spec.split} rows with a response that are not "
+            "blocked), so no perplexity can be measured on it; leave it out of the texts"
         )
     texts = {name: documents for name, documents in texts.items() if documents}
     scorer = load_scorer(resolve_scorer(ws, spec.scorer), device=str(lm.device))
@@ -161,6 +163,7 @@ def measure(
             pool=pool.name,
             pool_fingerprint=pool.fingerprint,
             split_hash=pool.split_hash,
+            split=spec.split,
             scorer=scorer.name,
             scorer_hash=scorer.hash,
             protocol=spec.protocol,

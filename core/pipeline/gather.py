@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,13 @@ def gather(ws: Workspace, recipe: Recipe, make: bool = False, reporter: Reporter
     candidates = _assemble(pool, other, found.rows, recipe, met)
     digests = {need: signal.key.digest for need, signal in (flags | met).items()}
     return Seen(pool, found, candidates, digests)
+
+
+def marked(seen: Seen, recipe: Recipe) -> Seen:
+    """The same rows and arrays under another recipe's pins and bans; nothing is read anew."""
+    candidates, ids = seen.candidates, list(seen.candidates.ids)
+    marks = replace(candidates, allowed=_allowed(ids, recipe), taken=_pinned(ids, recipe))
+    return replace(seen, candidates=marks)
 
 
 def requests(recipe: Recipe, needs: Sequence[str]) -> dict[str, SignalRequest]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from core import clustering, embedding, labelling, projection, scoring
 from core.pipeline.names import resolve_model, resolve_scorer
+from core.pipeline.preview import Preview
 from core.pipeline.requests import (
     SignalRequest,
     filled,
@@ -31,7 +32,7 @@ Facts = dict[str, Any]
 
 def find_signal(ws: Workspace, request: SignalRequest, pool: Pool | None = None) -> Signal | None:
     """The stored signal, or None: looks, never computes."""
-    return ws.signals.get(key_of(ws, request, pool or load_pool(ws, request.pool)))
+    return ws.signals.get(key_of(ws, request, load_pool(ws, request.pool) if pool is None else pool))
 
 
 def make_signal(
@@ -39,7 +40,7 @@ def make_signal(
 ) -> Signal:
     """The signal, computed with all it needs if it is not stored yet; asking again costs nothing."""
     reporter = reporter or Silent()
-    pool = pool or load_pool(ws, request.pool)
+    pool = load_pool(ws, request.pool) if pool is None else pool
     request = filled(ws, request)
     key = key_of(ws, request, pool)
     if (stored := ws.signals.get(key)) is not None:
@@ -56,24 +57,32 @@ def make_signal(
 def _embed(
     ws: Workspace, r: SignalRequest, key: SignalKey, pool: Pool, inputs: dict[str, Signal], reporter: Reporter
 ) -> tuple[Arrays, Facts]:
-    scratch = ws.signals.scratch(key)
+    scratch, settings = ws.signals.scratch(key), params_of(r)
+    if r.template == "difference" and getattr(settings, "precision", "") == "auto":
+        settings = settings.model_copy(update={"precision": "float32"})  # a gap must not be a rounding
 
-    def vectors(texts: list[str], part: str) -> NDArray[np.float32]:
-        folder = scratch / part
-        folder.mkdir(exist_ok=True)
+    def made(texts: list[str], part: str, watch: embedding.Watch | None = None) -> embedding.Embedded:
         return embedding.embed(
-            texts, r.method, params_of(r), scratch=folder, device=_device(r), reporter=reporter
+            texts,
+            r.method,
+            settings,
+            scratch=scratch / part,
+            device=_device(r),
+            reporter=reporter,
+            watch=watch,
         )
 
     if r.template != "difference":
-        return {"values": np.asarray(vectors(pool.texts(r.template), "all"))}, {}
+        found = made(pool.texts(r.template), "all", Preview(scratch))
+        return {"values": found.vectors}, found.facts
     both = (pool.column("response") != "") & (pool.column("rejected") != "")
-    good = vectors([str(t) for t in pool.column("response")], "response")
-    bad = vectors([str(t) for t in pool.column("rejected")], "rejected")
-    gap = np.where(both[:, None], good - bad, 0.0).astype(np.float32)
+    good = made([str(t) for t in pool.column("response")], "response")
+    bad = made([str(t) for t in pool.column("rejected")], "rejected")
+    gap = np.where(both[:, None], good.vectors - bad.vectors, 0.0).astype(np.float32)
     norm = np.linalg.norm(gap, axis=1, keepdims=True)
     return {"values": gap / np.where(norm > 0, norm, 1.0).astype(np.float32)}, {
-        "rows_without_pair": int((~both).sum())
+        "precision": good.facts["precision"],
+        "rows_without_pair": int((~both).sum()),
     }
 
 

@@ -35,7 +35,8 @@ def trade_off(ws: Workspace, pool: str = "") -> list[TradeGroup]:
         base = read_evaluation(ws, key)
         if base is not None:
             p = base.protocol
-            label = f"{base.model} on {base.pool}: {p.name}, k = {p.samples}, scorer {base.scorer}"
+            rows = "" if base.split == "test" else f" ({base.split} rows)"
+            label = f"{base.model} on {base.pool}{rows}: {p.name}, k = {p.samples}, scorer {base.scorer}"
             same = [r for r in members if not differences(base, _evaluated(r))]
             found.append(TradeGroup(key, label, base, tuple(same)))
     return found

@@ -24,8 +24,10 @@ def principal(vectors: NDArray[np.float32], k: int) -> NDArray[np.float32]:
     loadings = loadings[:, keep]
     largest = np.abs(loadings).argmax(axis=0)
     loadings *= np.where(loadings[largest, np.arange(len(keep))] < 0, -1.0, 1.0)
-    coordinates = [(vectors[s : s + CHUNK] - mean) @ loadings for s in range(0, n, CHUNK)]
-    return np.asarray(np.concatenate(coordinates), dtype=np.float32)
+    coordinates = np.empty((n, loadings.shape[1]), dtype=np.float32)
+    for start in range(0, n, CHUNK):
+        coordinates[start : start + CHUNK] = (vectors[start : start + CHUNK] - mean) @ loadings
+    return coordinates
 
 
 def unit_rows(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

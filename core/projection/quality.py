@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from core.projection.neighbours import largest
+
 CELLS = 60
 BOX = (0.3, 99.7)  # percentiles: what is drawn when a map is framed without its outliers
+AT_ONCE = 20_000_000  # distances held at once
+CHUNK = 16_384  # rows normalised at once
 
 
 def frame_fill(xy: NDArray[np.floating]) -> float:
@@ -40,15 +44,37 @@ def trustworthiness(
     k = min(neighbours, (n - 1) // 2)
     if k < 1:
         return 1.0
-    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     rows = np.random.default_rng(seed).permutation(n)[:sample]
-    penalty = 0.0
-    for row in rows:
-        true = 1.0 - unit @ unit[row]
-        drawn = np.square(xy - xy[row]).sum(axis=1)
-        true[row] = drawn[row] = -np.inf  # a row is its own neighbour 0, before its duplicates
-        rank = np.empty(n, dtype=np.int64)
-        rank[np.argsort(true, kind="stable")] = np.arange(n)
-        nearest = np.argsort(drawn, kind="stable")[1 : k + 1]
-        penalty += np.maximum(rank[nearest] - k, 0).sum()
+    at_once = max(AT_ONCE // n, 1)
+    penalty = 0
+    for start in range(0, len(rows), at_once):
+        part = rows[start : start + at_once]
+        true, drawn = _from(part, vectors), _drawn_from(part, xy)
+        own = np.arange(len(part))
+        true[own, part] = drawn[own, part] = -np.inf  # a row is its own neighbour 0, before its duplicates
+        for distances, shown in zip(true, largest(-drawn, k + 1)[:, 1:], strict=True):
+            penalty += sum(max(_rank(distances, neighbour) - k, 0) for neighbour in shown)
     return float(1.0 - 2.0 * penalty / (len(rows) * k * (2 * n - 3 * k - 1)))
+
+
+def _from(part: NDArray[np.int64], vectors: NDArray[np.floating]) -> NDArray[np.floating]:
+    """(b, n) cosine distances of the rows of `part` from all rows."""
+    near = _unit(vectors[part])
+    blocks = [near @ _unit(vectors[s : s + CHUNK]).T for s in range(0, len(vectors), CHUNK)]
+    return np.asarray(1.0 - np.concatenate(blocks, axis=1))
+
+
+def _drawn_from(part: NDArray[np.int64], xy: NDArray[np.floating]) -> NDArray[np.floating]:
+    """(b, n) squared distances of the rows of `part` from all rows, on the map."""
+    return np.asarray(sum(np.square(axis[None, :] - axis[part][:, None]) for axis in xy.T))
+
+
+def _unit(rows: NDArray[np.floating]) -> NDArray[np.floating]:
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(length, np.finfo(np.float32).tiny))
+
+
+def _rank(distances: NDArray[np.floating], row: int) -> int:
+    """How many rows lie nearer than `row`; of equally near ones the earlier count as nearer."""
+    its = distances[row]
+    return int(np.count_nonzero(distances < its) + np.count_nonzero(distances[:row] == its))

@@ -57,6 +57,7 @@ class MethodSpec:
     params: type[RepairParams]
     build: Callable[[Setting], tuple[Objective, Scope]]
     normal: bool = False  # whether it needs normal text
+    reads_all: bool = False  # whether the untouched model reads every row once before training
 
 
 METHODS: Registry[MethodSpec] = Registry("repair method", "core.repair.methods")

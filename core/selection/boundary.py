@@ -16,7 +16,8 @@ from pydantic import Field
 from core.errors import MissingInput
 from core.selection.allocation import group_rows
 from core.selection.base import Candidates
-from core.selection.distance import blocks, centred, squared_distances, squares
+from core.selection.distance import Matrix, blocks, squares, whole_mean
+from core.selection.grouping import by_label, turns
 from core.values import Params, Rows
 
 Boundary = Literal["ratio", "centroid", "margin", "membership"]
@@ -51,61 +52,106 @@ def boundary_needs(params: BoundaryParams) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Geometry:
-    """Each row against the clusters."""
+    """Each row against the clusters. A group is a cluster, or all noise together."""
 
-    labels: NDArray[np.integer[Any]]  # (n,), -1 marks noise
+    names: NDArray[np.integer[Any]]  # (k,) label of each group, ascending; -1 is noise
+    group: Rows  # (n,) the row's place among `names`
     own: NDArray[np.float64]  # (n,) distance to the own centroid; noise: to the nearest one
     score: NDArray[np.float64]  # (n,) higher is nearer the boundary
     identical: bool  # all rows are one point, so neither end means anything
+    from_edge: Rows  # (n,) all rows, group by group, from the boundary inwards; ties by row number
+    from_heart: Rows  # (n,) the same from the centre outwards
 
-    def members(self, mask: NDArray[np.bool_]) -> dict[int, Rows]:
-        """Cluster label -> its masked rows, ascending; noise (-1) is a group of its own."""
-        return group_rows(self.labels, mask)
+    @classmethod
+    def of(
+        cls,
+        labels: NDArray[np.integer[Any]],
+        own: NDArray[np.float64],
+        score: NDArray[np.float64],
+        identical: bool = False,
+    ) -> Geometry:
+        """Rows sorted both ways, with one sort each whatever the number of clusters."""
+        names, group = np.unique(labels, return_inverse=True)
+        return cls(names, group, own, score, identical, _sorted(group, -score), _sorted(group, own))
 
-    def rank(self, rows: Rows) -> tuple[Rows, Rows]:
-        """The rows from the boundary inwards, and from the centre outwards; ties by row number."""
-        return rows[np.lexsort((rows, -self.score[rows]))], rows[np.lexsort((rows, self.own[rows]))]
+    def sizes(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """(k,) masked rows of each group."""
+        return np.bincount(self.group[mask], minlength=len(self.names))
+
+
+def _sorted(group: Rows, key: NDArray[np.float64]) -> Rows:
+    order = np.argsort(key, kind="stable")
+    return order[by_label(group[order])]
 
 
 def geometry(candidates: Candidates, params: BoundaryParams) -> Geometry:
     """Distances and boundary scores of every row, in the space and clustering that `params` name."""
     x, labels = candidates.vectors[params.space], candidates.clusters[params.clusters]
-    own, other = centroid_distances(x, labels)
-    member = None
-    if params.boundary == "membership":
-        if params.clusters not in candidates.membership:
-            raise MissingInput(
-                f"boundary = membership needs the membership probabilities of {params.clusters}; "
-                "cluster again with hdbscan, or choose another boundary"
-            )
-        member = np.asarray(candidates.membership[params.clusters], dtype=np.float64)
-    score = boundary_score(params.boundary, own, other, labels, member)
-    return Geometry(labels, own, score, bool((x == x[:1]).all()))
+    where, kind = (params.clusters, params.space), params.boundary
+
+    def measure() -> Geometry:
+        own, other = candidates.once(("centroids", *where), lambda: centroid_distances(x, labels))
+        member = _membership(candidates, params) if kind == "membership" else None
+        return Geometry.of(labels, own, boundary_score(kind, own, other, labels, member), _identical(x))
+
+    return candidates.once(("geometry", *where, kind), measure)
+
+
+def _membership(candidates: Candidates, params: BoundaryParams) -> NDArray[np.float64]:
+    if params.clusters not in candidates.membership:
+        raise MissingInput(
+            f"boundary = membership needs the membership probabilities of {params.clusters}; "
+            "cluster again with hdbscan, or choose another boundary"
+        )
+    return np.asarray(candidates.membership[params.clusters], dtype=np.float64)
+
+
+def _identical(x: Matrix) -> bool:
+    return all(bool((x[s] == x[:1]).all()) for s in blocks(*x.shape))
 
 
 def centroid_distances(
-    x: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]
+    x: Matrix, labels: NDArray[np.integer[Any]]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(own, other): distances (n,) to the own and the nearest other centroid, infinity where there is none.
 
     Noise has no centroid: a noise row is measured as if it belonged to the nearest cluster, and a pool of
     nothing but noise against its mean.
+
+    A product in the precision of x finds which centroids are nearest; the distances to these are then taken
+    by subtraction in float64. A product may round equal rows differently in different blocks, a subtraction
+    never does, so equal rows tie; the two nearest are both tried because rounding may swap them.
     """
     real = labels != NOISE
     groups = group_rows(labels, real) or {NOISE: np.arange(len(labels))}
-    work = centred(x)
-    middle = np.stack([work[rows].mean(axis=0, dtype=np.float64) for rows in groups.values()])  # (k, d)
+    shift = whole_mean(x)
+    middle = np.stack(
+        [(x[rows] - shift).mean(axis=0, dtype=np.float64) for rows in groups.values()]
+    )  # (k, d)
+    twice = np.ascontiguousarray(-2 * middle.T, dtype=shift.dtype)
+    size = squares(middle).astype(shift.dtype)
     column = np.searchsorted(np.array(list(groups)), labels)
     own, other = np.empty(len(x)), np.full(len(x), np.inf)
-    size = squares(middle)
     for s in blocks(len(x), max(middle.shape)):
-        part = work[s].astype(np.float64)
-        d = squared_distances(part, middle, squares(part), size)
-        place = np.where(real[s], np.minimum(column[s], len(middle) - 1), d.argmin(axis=1))
-        own[s] = np.linalg.norm(part - middle[place], axis=1)  # not by the product: 0 must come out as 0
-        d[np.arange(len(part)), place] = np.inf
-        other[s] = np.sqrt(d.min(axis=1))
-    return own, other
+        part = x[s] - shift
+        near = part @ twice
+        near += size  # squared distances, less the row's own square
+        place = column[s].copy()
+        noise = np.flatnonzero(~real[s])
+        place[noise] = near[noise].argmin(axis=1)
+        own[s] = _apart(part, middle[place])
+        for _ in range(min(len(middle) - 1, 2)):
+            near[np.arange(len(part)), place] = np.inf
+            place = near.argmin(axis=1)
+            other[s] = np.minimum(other[s], _apart(part, middle[place]))
+    nearest = np.where(real, own, np.minimum(own, other))
+    return nearest, np.where(real, other, np.maximum(own, other))
+
+
+def _apart(a: Matrix, b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(m,) distances of rows to rows, by subtraction: equal rows are exactly 0 apart."""
+    d = a - b
+    return np.asarray(np.sqrt(np.einsum("ij,ij->i", d, d)))
 
 
 def boundary_score(
@@ -135,32 +181,49 @@ def boundary_score(
     return np.asarray(np.round(score, 12), dtype=np.float64)
 
 
-def boundary_part(rho: float, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def boundary_part(rho: float | NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """How many of `counts` rows are boundary rows: round half up of rho * count."""
     part: NDArray[np.int64] = np.floor(rho * counts + 0.5 + 1e-9).astype(np.int64)
     return part  # 1e-9: 0.29 * 50 is 14.5, not 14.4999
 
 
-def edge_share(label: int, size: int, rho: float) -> float:
-    """rho, but noise has no centre (1) and a cluster of one row no boundary (0) (selection 2.3)."""
-    return 1.0 if label == NOISE else 0.0 if size == 1 else rho
+def edge_share(geo: Geometry, sizes: NDArray[np.int64], rho: float) -> NDArray[np.float64]:
+    """(k,) rho, but noise has no centre (1) and a cluster of one row no boundary (0) (selection 2.3)."""
+    return np.where(geo.names == NOISE, 1.0, np.where(sizes == 1, 0.0, rho))
 
 
-def two_ended(geo: Geometry, label: int, rows: Rows, rho: float) -> tuple[Rows, NDArray[np.bool_]]:
-    """All `rows` of one cluster in priority order, and which of them count as boundary, both (m,).
+def priority(
+    geo: Geometry, mask: NDArray[np.bool_], rho: float
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """(value, edge), both (n,): how early each masked row is taken, and whether as a boundary row.
 
-    The first b rows of the order hold round(rho b) boundary rows and the rest centre rows, for every b, until
-    the two ends meet.
+    1 for the first row of each cluster, falling evenly to 1 / size for its last, 0 outside the mask. The
+    first b rows of a cluster hold round(rho b) boundary rows and the rest centre rows, for every b, until the
+    two ends meet.
     """
-    m = len(rows)
-    steps = np.arange(1, m + 1)
-    edge, heart = geo.rank(rows)
-    first = boundary_part(edge_share(label, m, rho), steps)  # of the first b rows, this many are boundary
-    as_edge, as_heart = (
-        np.empty(m, dtype=np.int64),
-        np.empty(m, dtype=np.int64),
-    )  # step that would take the row
-    as_edge[np.searchsorted(rows, edge)] = np.searchsorted(first, steps)
-    as_heart[np.searchsorted(rows, heart)] = np.searchsorted(steps - first, steps)
-    order = np.lexsort((rows, np.minimum(as_edge, as_heart)))
-    return rows[order], (as_edge <= as_heart)[order]
+    sizes = geo.sizes(mask)
+    share = edge_share(geo, sizes, rho)[geo.group]
+    steps = np.arange(1, sizes.max(initial=0) + 1)
+    part = boundary_part(rho, steps)  # of the first b rows, this many are boundary
+    as_edge = _step(geo, mask, geo.from_edge, share, np.searchsorted(part, steps))
+    as_heart = _step(geo, mask, geo.from_heart, 1.0 - share, np.searchsorted(steps - part, steps))
+    rows = np.flatnonzero(mask)
+    order = rows[by_label(np.minimum(as_edge, as_heart)[rows])]
+    order = order[by_label(geo.group[order])]
+    value, group = np.zeros(len(geo.group)), geo.group[order]
+    value[order] = 1.0 - turns(group) / sizes[group]
+    return value, as_edge <= as_heart
+
+
+def _step(
+    geo: Geometry, mask: NDArray[np.bool_], order: Rows, share: NDArray[np.float64], table: Rows
+) -> Rows:
+    """(n,) the step at which each row would be taken from this end of its cluster.
+
+    `share` (n,) of the cluster's rows come from this end; `table` says when the first, second ... does.
+    """
+    inside = order[mask[order]]
+    rank = np.zeros(len(order), dtype=np.int64)
+    rank[inside] = turns(geo.group[inside])
+    usual = np.append(table, 0)[rank] if len(table) else rank
+    return np.where(share == 1.0, rank, np.where(share == 0.0, len(table), usual))

@@ -9,13 +9,42 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from core.selection.distance import blocks, nearest
+from core.selection.distance import nearest, tiles
 from core.values import Rows
+
+
+def fixed_sample(n: int, most: int | None) -> Rows:
+    """All n rows, or `most` of them drawn with a fixed seed: the same rows for every selection; ascending."""
+    if most is None or n <= most:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(0).permutation(n)[:most])
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How near the rows are to a selection; lower covers better."""
+
+    radius: float  # distance of the worst covered row to its nearest selected row
+    aucpr: float  # mean of those distances (Zheng et al.'s coverage measure)
+    measured: int  # rows looked at
+    rows: int  # rows there are; if more than `measured`, aucpr is an estimate and radius a lower bound
+
+    @property
+    def exact(self) -> bool:
+        """Whether every row was looked at."""
+        return self.measured == self.rows
+
+
+def coverage(x: NDArray[np.floating[Any]], rows: Rows, most: int | None = None) -> Coverage:
+    """Coverage of x (n, d) by the selected `rows`, over all n rows or a fixed sample of at most `most`."""
+    sample = fixed_sample(len(x), most)
+    gap = nearest(x, rows, sample)
+    return Coverage(float(gap.max(initial=0.0)), float(gap.mean()) if len(gap) else 0.0, len(sample), len(x))
 
 
 def coverage_radius(x: NDArray[np.floating[Any]], rows: Rows) -> float:
     """Distance from the worst covered row of x (n, d) to its nearest selected row; lower covers better."""
-    return float(nearest(x, rows).max(initial=0.0))
+    return coverage(x, rows).radius
 
 
 def aucpr(x: NDArray[np.floating[Any]], rows: Rows, over: Literal["all", "non_selected"] = "all") -> float:
@@ -23,27 +52,28 @@ def aucpr(x: NDArray[np.floating[Any]], rows: Rows, over: Literal["all", "non_se
 
     Over all rows, or over the non-selected only as the D2 repository does (0 when nothing is left).
     """
-    gap = nearest(x, rows)
-    if over == "non_selected":
-        gap = np.delete(gap, rows)
-    return float(gap.mean()) if len(gap) else 0.0
+    rest = len(x) - len(rows) if over == "non_selected" else len(x)
+    return coverage(x, rows).aucpr * len(x) / rest if rest else 0.0  # a selected row is 0 from itself
 
 
-def redundancy(x: NDArray[np.floating[Any]], rows: Rows) -> float:
+def redundancy(x: NDArray[np.floating[Any]], rows: Rows, most: int | None = None) -> float:
     """Mean over the selected rows of the cosine to the most similar other one, -1 to 1; lower is more varied.
 
-    0 for fewer than two rows; a zero vector has cosine 0 to everything.
+    0 for fewer than two rows; a zero vector has cosine 0 to everything. Where more than `most` rows are
+    selected it is an estimate: the mean over a fixed sample of these, each against all the selected.
     """
     if len(rows) < 2:  # noqa: PLR2004
         return 0.0
     part = np.asarray(x[rows], dtype=np.float64 if x.dtype == np.float64 else np.float32)
     length = np.linalg.norm(part, axis=1, keepdims=True)
     unit = np.divide(part, length, out=np.zeros_like(part), where=length > 0)
-    best = np.empty(len(unit))
-    for s in blocks(len(unit), len(unit)):
-        cosine = unit[s] @ unit.T
-        cosine[np.arange(len(cosine)), np.arange(s.start, s.stop)] = -np.inf
-        best[s] = cosine.max(axis=1)
+    sample = fixed_sample(len(rows), most)
+    best, looked = np.full(len(sample), -np.inf), unit[sample]
+    for s, c in tiles(len(sample), len(unit)):
+        cosine = looked[s] @ unit[c].T
+        own = np.flatnonzero((sample[s] >= c.start) & (sample[s] < c.stop))
+        cosine[own, sample[s][own] - c.start] = -np.inf
+        best[s] = np.maximum(best[s], cosine.max(axis=1))
     return float(np.clip(best, -1.0, 1.0).mean())
 
 

@@ -13,6 +13,10 @@ from core.values import Rows
 Matrix: TypeAlias = NDArray[np.floating[Any]]
 
 BLOCK = 2**20  # numbers in one block of distances: 4 MB in float32, about a level-2 cache
+TILE = (
+    2048,
+    1024,
+)  # rows and columns of one product of two long tables: halves of it took up to twice as long
 
 
 def blocks(n: int, width: int) -> Iterator[slice]:
@@ -21,13 +25,26 @@ def blocks(n: int, width: int) -> Iterator[slice]:
     return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
 
+def tiles(n: int, m: int) -> Iterator[tuple[slice, slice]]:
+    """Slices over an (n, m) table of products, so that it is never held whole."""
+    high, wide = TILE
+    for start in range(0, m, wide):
+        columns = slice(start, min(start + wide, m))
+        yield from ((slice(top, min(top + high, n)), columns) for top in range(0, n, high))
+
+
 def centred(x: Matrix) -> Matrix:
     """A float copy of x (n, d) moved near the origin: distances stay, far-off data loses no digits.
 
     The shift is the mean in whole numbers, so that data of whole numbers stays exact and keeps its ties.
     """
-    work = x if x.dtype in (np.float32, np.float64) else x.astype(np.float32)
-    return np.ascontiguousarray(work - np.rint(work.mean(axis=0, dtype=np.float64)).astype(work.dtype))
+    return np.ascontiguousarray(x - whole_mean(x))
+
+
+def whole_mean(x: Matrix) -> Matrix:
+    """(d,) the mean row in whole numbers, in float64 where x is, else in float32."""
+    mean = np.rint(x.mean(axis=0, dtype=np.float64))
+    return np.asarray(mean, dtype=np.float64 if x.dtype == np.float64 else np.float32)
 
 
 def squares(x: Matrix) -> Matrix:
@@ -45,14 +62,19 @@ def squared_distances(a: Matrix, b: Matrix, a_squares: Matrix, b_squares: Matrix
     return np.maximum(d, 0, out=d)
 
 
-def nearest(x: Matrix, rows: Rows) -> NDArray[np.float64]:
-    """(n,) distance of every row of x to the nearest of the chosen `rows`; exactly 0 for the chosen."""
-    if len(rows) == 0:
-        return np.full(len(x), np.inf)
-    work = centred(x)
-    size, chosen = squares(work), work[rows]
-    gap = np.empty(len(work))
-    for s in blocks(len(work), len(rows)):
-        gap[s] = squared_distances(work[s], chosen, size[s], size[rows]).min(axis=1)
-    gap[rows] = 0.0
-    return np.sqrt(gap)
+def nearest(x: Matrix, rows: Rows, of: Rows | None = None) -> NDArray[np.float64]:
+    """(m,) distance of the rows `of` x (n, d), or of all, to the nearest of `rows`; exactly 0 for these."""
+    looked = np.arange(len(x)) if of is None else of
+    gap = np.full(len(looked), np.inf if not len(rows) else 0.0)
+    open_ = np.flatnonzero(~np.isin(looked, rows))
+    if not len(rows) or not len(open_):
+        return gap
+    shift = whole_mean(x)
+    chosen, part = x[rows] - shift, x[looked[open_]] - shift
+    twice, size, least = -2 * chosen.T, squares(chosen), np.full(len(part), np.inf)
+    for s, c in tiles(len(part), len(chosen)):
+        d = part[s] @ twice[:, c]
+        d += size[c]
+        least[s] = np.minimum(least[s], d.min(axis=1))
+    gap[open_] = np.sqrt(np.maximum(least + squares(part), 0.0))
+    return gap

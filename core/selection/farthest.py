@@ -9,6 +9,7 @@ reads the data once instead of once per pick (selection 8).
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,53 +18,82 @@ from core.selection.distance import Matrix, blocks, squared_distances, squares
 from core.values import Reporter, Rows
 
 AHEAD = 512  # rows looked at together; 256 to 1024 were about as fast at 20,000 x 384
+DEEP = 128  # columns of one product; see `_less_own_square`
 PICKED = -1.0  # squared distance of a picked row: it must lose to everything, a duplicate at 0 included
 
 
-def farthest_first(
-    x: Matrix, seeds: Rows, count: int, reporter: Reporter
-) -> tuple[Rows, NDArray[np.float64], NDArray[np.float64]]:
+Squared = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Traversal:
+    """Rows picked one after another, and how well they cover."""
+
+    rows: Rows  # (count,) in the order they were picked
+    gap: NDArray[np.float64]  # (count,) distance of each to the seeds and rows before it
+    radius: NDArray[np.float64]  # (seeds + count,) covering radius after each seed and each picked row
+    left: NDArray[np.float64]  # (n,) distance of every row to the nearest seed or picked row
+
+
+def farthest_first(x: Matrix, seeds: Rows, count: int, reporter: Reporter) -> Traversal:
     """Add `count` of the distinct rows of x (n, d) to `seeds`, each the farthest from all before it.
 
-    Returns (picked (count,), gap (count,), radius (len(seeds) + count,)): the rows in order, the distance of
-    each to those before it, and the covering radius after each seed and each picked row. Ties go to the lower
-    row. Needs (n,) memory beside x and blocks.
+    Ties go to the lower row. Needs (n,) memory beside x and blocks.
     """
-    size = squares(x)
+    size = np.concatenate([squares(x[s].astype(np.float64)) for s in blocks(*x.shape)])
     gap, seed_radius = _cover_by_seeds(x, size, seeds)
-    rows: list[Rows] = []
-    far: list[Matrix] = [np.empty(0)]
+    rows: list[Rows] = [np.empty(0, dtype=np.int64)]
+    far: list[Squared] = [np.empty(0)]
     done = 0
     while done < count:
         reporter.progress(done, count, "rows")
-        new, distance = _pick_ahead(x, size, gap, count - done)
+        new, distance = _pick_ahead(x, gap, count - done)
         _bring_up_to_date(x, size, gap, new)
         rows.append(new)
         far.append(distance)
         done += len(new)
-    gaps = np.sqrt(np.concatenate(far).astype(np.float64))
-    last = np.sqrt(max(float(gap.max()), 0.0))
-    radius = np.concatenate([seed_radius[:-1], gaps, [last]])  # the next row's gap is the radius before it
-    picked = np.concatenate(rows) if rows else np.empty(0, dtype=np.int64)
-    return picked, gaps, radius
+    gaps = np.sqrt(np.concatenate(far))
+    left = np.sqrt(np.maximum(gap, 0.0))
+    radius = np.concatenate([seed_radius[:-1], gaps, [left.max()]])  # the next row's gap is the radius before
+    return Traversal(np.concatenate(rows), gaps, radius, left)
 
 
-def _cover_by_seeds(x: Matrix, size: Matrix, seeds: Rows) -> tuple[Matrix, NDArray[np.float64]]:
+def _cover_by_seeds(x: Matrix, size: Squared, seeds: Rows) -> tuple[Squared, NDArray[np.float64]]:
     """(gap (n,) squared, radius after each seed)."""
-    gap, widest = np.empty_like(size), np.zeros(len(seeds))
+    gap, widest = np.empty(len(x)), np.zeros(len(seeds))
     for s in blocks(len(x), len(seeds)):
-        d = np.minimum.accumulate(squared_distances(x[s], x[seeds], size[s], size[seeds]), axis=1)
+        d = np.minimum.accumulate(_squared_distances(x, size, s, seeds), axis=1)
         widest = np.maximum(widest, d.max(axis=0))
         gap[s] = d[:, -1]
     gap[seeds] = PICKED
     return gap, np.sqrt(widest)
 
 
-def _pick_ahead(x: Matrix, size: Matrix, gap: Matrix, room: int) -> tuple[Rows, Matrix]:
+def _squared_distances(x: Matrix, size: Squared, part: slice, rows: Rows) -> Squared:
+    """(part, rows) of x, clamped at 0 (selection 8.3)."""
+    d = _less_own_square(x[part], x[rows], size[rows]) + size[part][:, None]
+    return np.maximum(d, 0.0)
+
+
+def _less_own_square(part: Matrix, picked: Matrix, picked_size: Squared) -> Matrix:
+    """(part, picked) squared distances less the squares of `part`, through products.
+
+    Of few columns each: a product adds its columns up one after another, and 384 of them in float32 were off
+    by more than 1e-6, which is more than two candidates may differ by.
+    """
+    twice = -2 * picked.T
+    d = part[:, :DEEP] @ twice[:DEEP]
+    for start in range(DEEP, part.shape[1], DEEP):
+        d += part[:, start : start + DEEP] @ twice[start : start + DEEP]
+    d += picked_size.astype(d.dtype)
+    return d
+
+
+def _pick_ahead(x: Matrix, gap: Squared, room: int) -> tuple[Rows, Squared]:
     """The next rows of the traversal, at least one and at most `room`, and their squared distances."""
-    ahead, bound, rival = _largest(gap)
-    near = gap[ahead]
-    between = squared_distances(x[ahead], x[ahead], size[ahead], size[ahead])
+    ahead, bound, rival = largest(gap, AHEAD)
+    near, exact = gap[ahead], x[ahead].astype(np.float64)
+    between = squared_distances(exact, exact, squares(exact), squares(exact))
     picked: list[int] = []
     distance: list[float] = []
     while len(picked) < room:
@@ -74,28 +104,31 @@ def _pick_ahead(x: Matrix, size: Matrix, gap: Matrix, room: int) -> tuple[Rows, 
         distance.append(near[j])
         np.minimum(near, between[j], out=near)
         near[j] = PICKED
-    return ahead[picked], np.array(distance, dtype=gap.dtype)
+    return ahead[picked], np.array(distance)
 
 
-def _largest(gap: Matrix) -> tuple[Rows, float, int]:
-    """(ahead, bound, rival): the rows with the AHEAD largest gaps, and what holds for all other rows.
+def largest(value: Matrix, count: int) -> tuple[Rows, float, int]:
+    """(ahead, bound, rival): the rows with the `count` largest of `value` (n,), and what holds for others.
 
-    No other row is above `bound`, and `rival` is the lowest other row that is at it (ties go to lower rows).
-    `ahead` is ascending, so that argmax gives ties to the lower row.
+    No other row is above `bound`, and `rival` is the lowest other row that is at it, or n (ties go to lower
+    rows). `ahead` is ascending, so that argmax gives ties to the lower row.
     """
-    k = min(AHEAD, len(gap))
-    bound = np.partition(gap, -k)[-k]
-    above, tied = np.flatnonzero(gap > bound), np.flatnonzero(gap == bound)
-    room = k - len(above)
-    rival = int(tied[room]) if len(tied) > room else len(gap)
+    n = len(value)
+    if count >= n:
+        return np.arange(n), -np.inf, n
+    bound = np.partition(value, n - count)[n - count]
+    above, tied = np.flatnonzero(value > bound), np.flatnonzero(value == bound)
+    room = count - len(above)
+    rival = int(tied[room]) if len(tied) > room else n
     return np.sort(np.concatenate([above, tied[:room]])), bound, rival
 
 
-def _bring_up_to_date(x: Matrix, size: Matrix, gap: Matrix, new: Rows) -> None:
+def _bring_up_to_date(x: Matrix, size: Squared, gap: Squared, new: Rows) -> None:
     """Lower every row's squared distance to what the new rows make it."""
     added, added_size = x[new], size[new]
     for s in blocks(len(x), len(new)):
-        np.minimum(gap[s], squared_distances(x[s], added, size[s], added_size).min(axis=1), out=gap[s])
+        least = _less_own_square(x[s], added, added_size).min(axis=1)
+        np.minimum(gap[s], np.maximum(least + size[s], 0.0), out=gap[s])
     gap[new] = PICKED
 
 

@@ -6,6 +6,7 @@ Zheng et al., ICLR 2023 (arXiv:2210.15809), with the faults of the reference cod
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
@@ -14,10 +15,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from core.errors import BadInput
-from core.selection.base import Score
+from core.selection.base import Candidates, Score
+from core.selection.ranking import best
 from core.values import Params, Rows
 
 Binning = Literal["equal_width", "quantile"]
+
+OUTSIDE = -1  # stratum of a row that is in none
 
 
 class StrataParams(Params):
@@ -53,13 +57,14 @@ def tail_size(beta: float, n: int) -> int:
 def split_hard_tail(
     hardness: NDArray[np.float64], rows: Rows, beta: float, at_least: int = 0
 ) -> tuple[Rows, Rows]:
-    """(kept, cut): the hardest `tail_size` of `rows` are cut, but `at_least` rows are always kept.
+    """(kept, cut), both ascending: of `rows` (m,), ascending, the hardest `tail_size` are cut.
 
-    Ties of hardness cut the lower row number first.
+    But `at_least` rows are always kept. Ties of hardness cut the lower row number first.
     """
     cut = min(tail_size(beta, len(rows)), max(len(rows) - at_least, 0))
-    order = rows[np.lexsort((rows, -hardness[rows]))]
-    return np.sort(order[cut:]), order[:cut]
+    inside = np.ones(len(rows), dtype=bool)
+    inside[best(np.arange(len(rows)), hardness[rows], cut)] = False
+    return rows[inside], rows[~inside]
 
 
 def stratum_of(values: NDArray[np.floating], k: int, binning: Binning = "equal_width") -> NDArray[np.int64]:
@@ -74,3 +79,32 @@ def stratum_of(values: NDArray[np.floating], k: int, binning: Binning = "equal_w
     inner = np.arange(1, k)
     edges = np.quantile(s, inner / k) if binning == "quantile" else low + inner * ((high - low) / k)
     return np.searchsorted(edges, s, side="right").astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Strata:
+    """Which stratum each row falls in."""
+
+    bins: NDArray[np.int16]  # (n,), 0 is the lowest score; OUTSIDE = banned or in the cut tail
+    count: int  # of strata, empty ones included
+    cut: NDArray[np.bool_]  # (n,) the hardest tail
+
+
+def stratify(candidates: Candidates, params: StrataParams, at_least: int = 0) -> Strata:
+    """Strata of the usable rows without their hardest tail, of which `at_least` rows are always kept."""
+    score, usable = candidates.scores[params.score], np.flatnonzero(candidates.usable)
+    at_least = max(
+        at_least, len(usable) - tail_size(params.beta, len(usable))
+    )  # so that equal strata are one
+    key = ("strata", params.score, params.strata, params.binning, at_least)
+
+    def make() -> Strata:
+        check_finite(params.score, score, usable)
+        kept, hardest = split_hard_tail(score.hardness, usable, params.beta, at_least)
+        k = max(min(params.strata, len(kept)), 1)
+        bins, cut = np.full(candidates.n, OUTSIDE, dtype=np.int16), np.zeros(candidates.n, dtype=bool)
+        bins[kept] = stratum_of(score.values[kept], k, params.binning)
+        cut[hardest] = True
+        return Strata(bins, k, cut)
+
+    return candidates.once(key, make)

@@ -9,6 +9,8 @@ from pydantic import Field
 from core.values.base import Asked, Frozen, Seed
 from core.values.selection import Recipe
 
+HeldOut = Literal["test", "validation"]
+
 
 class EvaluationProtocol(Asked):
     """How toxicity of continuations is measured (repair-and-evaluation E1)."""
@@ -45,6 +47,7 @@ class Evaluation(Frozen):
     pool: str
     pool_fingerprint: str
     split_hash: str
+    split: HeldOut = "test"  # whose prompts and texts were used
     scorer: str
     scorer_hash: str
     protocol: EvaluationProtocol
@@ -62,6 +65,10 @@ class EvaluationSpec(Asked):
 
     model: str = ""
     pool: str
+    split: HeldOut = Field(
+        "test",
+        description="Held-out rows to measure on: test for results, validation for choices made on the way.",
+    )
     protocol: EvaluationProtocol = EvaluationProtocol()
     scorer: str = ""
     texts: tuple[str, ...] = Field(

@@ -102,9 +102,13 @@ class SignalStore:
 
     def scratch(self, key: SignalKey) -> Path:
         """A folder that survives an interrupted making of `key`, so that it can go on where it stopped."""
-        folder = self.root / key.stage / f".{key.digest}.making"
+        folder = self.making(key)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def making(self, key: SignalKey) -> Path:
+        """Where that folder is, or would be."""
+        return self.root / key.stage / f".{key.digest}.making"
 
     def put(
         self, key: SignalKey, arrays: Mapping[str, NDArray[Any]], *, facts: Mapping[str, Any], started: float
@@ -124,5 +128,5 @@ class SignalStore:
             for name, values in arrays.items():
                 np.save(part / f"{name}.npy", values, allow_pickle=False)
             write_json(part / "manifest.json", manifest)
-        shutil.rmtree(self.root / key.stage / f".{key.digest}.making", ignore_errors=True)
+        shutil.rmtree(self.making(key), ignore_errors=True)
         return Signal(key, folder, read_json(folder / "manifest.json"))

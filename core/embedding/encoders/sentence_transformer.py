@@ -9,16 +9,15 @@ from pathlib import Path
 
 from pydantic import Field
 
-from core.embedding.base import Encoder, encoder
+from core.embedding.base import Encoder, EncoderParams, encoder
 from core.embedding.sentence import open_sentence_encoder
 from core.errors import BadInput, BadModel
-from core.values import Params
 from core.workspace import folder_hash
 
 FILES = ("*.json", "*.txt", "*.safetensors", "*.model")
 
 
-class SentenceTransformerParams(Params):
+class SentenceTransformerParams(EncoderParams):
     """Which model, and whether its own code may run."""
 
     model: str = Field("", description="Hugging Face id, or a folder with a sentence-transformers model.")
@@ -38,14 +37,20 @@ def _identity(params: SentenceTransformerParams) -> str:
 
 
 @encoder(title="Sentence-transformers model", source="arXiv:1908.10084", identity=_identity)
-def sentence_transformer(params: SentenceTransformerParams, device: str) -> Encoder:
+def sentence_transformer(params: SentenceTransformerParams, device: str, sample: list[str]) -> Encoder:
     """Open the named model."""
     if not params.model:
         raise BadInput(
             "the encoder 'sentence_transformer' needs a model: set `model` to a Hugging Face id such as "
             "sentence-transformers/all-mpnet-base-v2, or to a folder; 'minilm' is bundled and needs nothing"
         )
-    return open_sentence_encoder(_folder(params), device=device, trust_remote_code=params.trust_remote_code)
+    return open_sentence_encoder(
+        _folder(params),
+        device=device,
+        precision=params.precision,
+        sample=sample,
+        trust_remote_code=params.trust_remote_code,
+    )
 
 
 def _folder(params: SentenceTransformerParams) -> Path:

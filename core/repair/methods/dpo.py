@@ -35,5 +35,6 @@ METHODS.add(
         needs=("response", "rejected"),
         params=DPOParams,
         build=build,
+        reads_all=True,
     ),
 )

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.selection.allocation import Counts, beyond, group_rows, take_turns, water_fill
-from core.selection.base import Candidates, Picked, strategy
-from core.selection.strata import StrataParams, check_finite, split_hard_tail, stratum_of, tail_size
-from core.values import Reason, Reporter
+from core.selection.allocation import Counts, beyond, water_fill
+from core.selection.base import Candidates, Ledger, Picked, strategy
+from core.selection.grouping import by_label, turns
+from core.selection.reasons import Reasons
+from core.selection.strata import OUTSIDE, Strata, StrataParams, stratify, tail_size
+from core.values import Reporter
 
 
 class CCSParams(StrataParams):
@@ -27,27 +29,36 @@ def ccs(
     candidates: Candidates, budget: int, params: CCSParams, rng: np.random.Generator, reporter: Reporter
 ) -> Picked:
     """Give every stratum an equal share, smallest first, what it cannot use passing to the larger ones."""
-    score = candidates.scores[params.score]
-    usable, pinned = np.flatnonzero(candidates.usable), candidates.pinned
-    check_finite(params.score, score, usable)
-    total = budget + len(candidates.taken)
-    kept, cut = split_hard_tail(score.hardness, usable, params.beta, at_least=total)
-    k = max(min(params.strata, len(kept)), 1)
-    bins = np.full(candidates.n, -1)
-    bins[kept] = stratum_of(score.values[kept], k, params.binning)
-
-    inside = np.zeros(candidates.n, dtype=bool)
-    inside[kept] = True
-    sizes = np.bincount(bins[kept], minlength=k)
-    held = np.bincount(bins[inside & pinned], minlength=k)
+    strata = stratify(candidates, params, at_least=budget + len(candidates.taken))
+    bins, inside, pinned = strata.bins, strata.bins != OUTSIDE, candidates.pinned
+    sizes = np.bincount(bins[inside], minlength=strata.count)
+    held = np.bincount(bins[inside & pinned], minlength=strata.count)
     quota = beyond(water_fill, sizes, budget, held)
-    drawn = [
-        rng.permutation(rows)[: quota[stratum]]
-        for stratum, rows in group_rows(bins, inside & ~pinned).items()
-    ]
-    rows, _ = take_turns(drawn)
-    reasons = [Reason(role="stratum", bin=int(bins[r]), score=float(score.values[r])) for r in rows]
-    return Picked(rows, reasons, warnings=_warnings(params, len(usable), len(cut), sizes, quota + held))
+
+    drawn = rng.permutation(np.flatnonzero(inside & ~pinned))
+    drawn = drawn[by_label(bins[drawn])]  # stratum by stratum, at random inside each
+    turn = turns(bins[drawn])
+    taken = turn < quota[bins[drawn]]
+    rows = drawn[taken]
+    rows = rows[np.lexsort((bins[rows], turn[taken]))]  # strata take turns, so that prefixes are even too
+
+    score, cut = candidates.scores[params.score].values, int(strata.cut.sum())
+    return Picked(
+        rows,
+        Reasons(len(rows), "stratum", bin=bins[rows].astype(np.int64), score=score[rows]),
+        warnings=_warnings(params, int(candidates.usable.sum()), cut, sizes, quota + held),
+        ledger=_ledger(strata, cut / max(int(candidates.usable.sum()), 1)),
+    )
+
+
+def _ledger(strata: Strata, share: float) -> Ledger:
+    return Ledger(
+        group=strata.bins,
+        group_kind="stratum",
+        at_random=True,
+        out=strata.cut,
+        out_reason=f"it is among the hardest {100 * share:.3g} % that beta cuts off",
+    )
 
 
 def _warnings(params: CCSParams, n: int, cut: int, sizes: Counts, filled: Counts) -> tuple[str, ...]:

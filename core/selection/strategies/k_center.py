@@ -6,20 +6,25 @@ Gonzalez 1985; Sener and Savarese, "Active Learning for CNNs: A Core-Set Approac
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from core.errors import BadInput
-from core.selection.base import Candidates, Picked, strategy
+from core.selection.base import Candidates, Ledger, Picked, strategy
 from core.selection.distance import Matrix, centred, squares
 from core.selection.farthest import farthest_first, first_of_equals
-from core.values import Params, Reason, Reporter, Rows
+from core.selection.outliers import neighbour_distance
+from core.selection.ranking import best
+from core.selection.reasons import Reasons
+from core.values import Params, Reporter, Rows
 
 
 class KCenterParams(Params):
-    """Where farthest-first traversal starts, and in which space."""
+    """Where farthest-first traversal starts, in which space, and what it need not cover."""
 
     start: Literal["medoid", "random", "index"] = Field(
         "medoid",
@@ -28,6 +33,13 @@ class KCenterParams(Params):
     index: int = Field(0, ge=0, description="Row number among the eligible rows, when start = index.")
     space: Literal["embedding", "pca50", "umap10"] = Field(
         "embedding", description="Vector space that is covered, by Euclidean distance."
+    )
+    ignore_outliers: float = Field(
+        0.0,
+        ge=0.0,
+        le=10.0,
+        description="Percent of the rows, those farthest from their 10th nearest row, that are not covered "
+        "and come last.",
     )
 
 
@@ -44,47 +56,93 @@ def k_center(
 
     A reason's score is the row's distance to those taken before it (none for the start), and
     `trace["radius"]` the covering radius after each row, at most twice the best possible one. Banned rows are
-    neither taken nor covered. Exact duplicates of taken rows come last, lowest row first.
+    neither taken nor covered. Exact duplicates of taken rows come last, lowest row first; then outliers.
     """
-    usable = np.flatnonzero(candidates.usable)
+    apart = _outliers(candidates, params)
+    covered = candidates.usable
+    covered[apart] = False
+    rows = np.flatnonzero(covered)  # all below are places among these
     vectors = candidates.vectors[params.space]
-    x = centred(vectors if len(usable) == candidates.n else vectors[usable])
+    x = centred(vectors if len(rows) == candidates.n else vectors[rows])
     first = first_of_equals(x)
     points = np.flatnonzero(first == np.arange(len(x)))  # each distinct point by its lowest row
 
-    pins = np.searchsorted(usable, candidates.taken)
-    seeds = pins if len(pins) else np.array([_start(x, usable, params, rng)])
-    here = np.searchsorted(points, first[seeds])
-    count = min(budget - (len(seeds) - len(pins)), len(points) - len(np.unique(here)))
-    picked, gap, radius = farthest_first(x if len(points) == len(x) else x[points], here, count, reporter)
+    pins = np.searchsorted(rows, candidates.taken)
+    start = np.array([_start(x, rows, params, rng)] if not len(pins) else [], dtype=np.int64)
+    seeds = np.searchsorted(points, first[np.concatenate([pins, start])])
+    count = min(budget - len(start), len(points) - len(np.unique(seeds)))
+    found = farthest_first(x if len(points) == len(x) else x[points], seeds, count, reporter)
 
-    rows = np.concatenate([seeds[len(pins) :], points[picked]])
     rest = np.ones(len(x), dtype=bool)
-    rest[rows] = rest[pins] = False
-    copies = np.flatnonzero(rest)[: budget - len(rows)]
-    reasons = [Reason(role="start")] * (len(seeds) - len(pins))
-    reasons += [Reason(role="farthest", score=float(g)) for g in gap]
-    reasons += [Reason(role="duplicate", score=0.0)] * len(copies)
-    trace = {"radius": np.concatenate([radius, np.zeros(len(copies))])}
+    rest[start] = rest[points[found.rows]] = rest[pins] = False
+    copies = np.flatnonzero(rest)[: budget - len(start) - count]
+    last = apart[: budget - len(start) - count - len(copies)]
+    value = np.full(candidates.n, np.nan)
+    value[rows] = found.left[np.searchsorted(points, first)]
+    taken = {"start": rows[start], "farthest": rows[points[found.rows]]}
+    taken |= {"duplicate": rows[copies], "outlier": last}
     return Picked(
-        usable[np.concatenate([rows, copies])], reasons, warnings=_warnings(len(copies)), trace=trace
+        np.concatenate(list(taken.values())),
+        _reasons(taken, found.gap),
+        warnings=_warnings(len(copies), len(last)),
+        trace={"radius": np.concatenate([found.radius, np.zeros(len(copies) + len(last))])},
+        ledger=_ledger(candidates, params, apart, value),
     )
 
 
-def _start(x: Matrix, usable: Rows, params: KCenterParams, rng: np.random.Generator) -> int:
-    """The first row, as a position among the usable ones."""
+def _outliers(candidates: Candidates, params: KCenterParams) -> Rows:
+    """Free rows that need not be covered, the least far off first; a start row that was given is none."""
+    usable, free = np.flatnonzero(candidates.usable), np.flatnonzero(candidates.free)
+    if params.start == "index":
+        free = free[free != params.index]
+    count = min(int(params.ignore_outliers * len(usable) / 100), len(free) - 1)
+    if count <= 0:
+        return free[:0]
+    x = candidates.vectors[params.space]
+    far = candidates.once(("neighbour distance", params.space), lambda: neighbour_distance(x[usable]))
+    return best(free, far[np.searchsorted(usable, free)], count)[::-1]
+
+
+def _start(x: Matrix, rows: Rows, params: KCenterParams, rng: np.random.Generator) -> int:
+    """The first row, as a place among those that may be taken."""
     if params.start == "random":
         return int(rng.integers(len(x)))
     if params.start == "medoid":
         return int(squares(x - x.mean(axis=0, dtype=np.float64).astype(x.dtype)).argmin())
-    place = int(np.searchsorted(usable, params.index))
-    if place == len(usable) or usable[place] != params.index:
+    place = int(np.searchsorted(rows, params.index))
+    if place == len(rows) or rows[place] != params.index:
         raise BadInput(
             f"start row {params.index} is not among the rows that may be taken; give another index"
         )
     return place
 
 
-def _warnings(copies: int) -> tuple[str, ...]:
-    said = f"only exact duplicates were left for the last {copies} rows: they cover nothing new"
-    return (said,) if copies else ()
+def _reasons(taken: Mapping[str, Rows], gap: NDArray[np.float64]) -> Reasons:
+    """Role -> rows, and the distance of the farthest ones to those before them."""
+    counts = [len(rows) for rows in taken.values()]
+    score = np.full(sum(counts), np.nan)
+    role = np.repeat(list(taken), counts)
+    score[role == "farthest"] = gap
+    score[role == "duplicate"] = 0.0
+    return Reasons(len(role), role, score=score)
+
+
+def _ledger(candidates: Candidates, params: KCenterParams, apart: Rows, value: NDArray[np.float64]) -> Ledger:
+    out = np.zeros(candidates.n, dtype=bool)
+    out[apart] = True
+    return Ledger(
+        value=value,
+        value_name="distance to the nearest chosen row",
+        out=out,
+        out_reason=f"it is among the {params.ignore_outliers:g} % of rows farthest from their 10th nearest, "
+        "which need not be covered",
+    )
+
+
+def _warnings(copies: int, outliers: int) -> tuple[str, ...]:
+    said = []
+    if copies:
+        said.append(f"only exact duplicates were left for {copies} rows: they cover nothing new")
+    if outliers:
+        said.append(f"all other rows were taken before {outliers} outliers that were to be ignored")
+    return tuple(said)

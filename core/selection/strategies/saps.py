@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from core.selection.allocation import Allocate, beyond, proportional, take_turns, water_fill
-from core.selection.base import Candidates, Picked, strategy
+from core.selection.allocation import Allocate, Counts, beyond, proportional, water_fill
+from core.selection.base import Candidates, Ledger, Picked, strategy
 from core.selection.boundary import (
     NOISE,
     BoundaryParams,
@@ -21,8 +22,11 @@ from core.selection.boundary import (
     boundary_part,
     edge_share,
     geometry,
+    priority,
 )
-from core.values import Reason, Reporter, Rows
+from core.selection.grouping import turns
+from core.selection.reasons import Reasons
+from core.values import Reporter, Rows
 
 
 class SAPSParams(BoundaryParams):
@@ -48,26 +52,30 @@ def saps(
     if geo.identical and candidates.n > 1:
         rows = rng.permutation(np.flatnonzero(candidates.free))[:budget]
         warning = "all vectors are identical: boundary and centre mean nothing, rows were drawn at random"
-        return Picked(rows, [Reason(role="random") for _ in rows], warnings=(warning,))
+        ledger = Ledger(at_random=True)
+        return Picked(rows, Reasons(len(rows), "random"), warnings=(warning,), ledger=ledger)
 
-    everyone, free = geo.members(candidates.usable), candidates.free
-    sizes = np.array([len(rows) for rows in everyone.values()], dtype=np.int64)
-    opened = [rows[free[rows]] for rows in everyone.values()]
-    held = sizes - [len(rows) for rows in opened]
+    sizes, held = geo.sizes(candidates.usable), geo.sizes(candidates.pinned)
     quota = beyond(_allocate(params), sizes, budget, held)
+    edges = boundary_part(edge_share(geo, sizes, params.rho), quota)
+    free = candidates.free
+    edge, edge_turn = _first(geo, geo.from_edge, free, edges)
+    free[edge] = False
+    heart, heart_turn = _first(geo, geo.from_heart, free, quota - edges)
 
-    boundary = np.zeros(candidates.n, dtype=bool)
-    groups: list[Rows] = []
-    for i in np.argsort(-quota, kind="stable"):
-        label = list(everyone)[i]
-        edge, heart = _both_ends(geo, opened[i], int(quota[i]), edge_share(label, int(sizes[i]), params.rho))
-        boundary[edge] = True
-        groups.append(_alternate(edge, heart))
-    rows, _ = take_turns(groups)
-    reasons = [_reason(geo, int(r), bool(boundary[r])) for r in rows]
+    rows = np.concatenate([edge, heart])
+    order = _by_turns(geo.group[rows], np.concatenate([2 * edge_turn, 2 * heart_turn + 1]), quota)
+    rows, at_edge = rows[order], (np.arange(len(rows)) < len(edge))[order]
+    cluster = geo.names[geo.group[rows]]
+    role = np.where(cluster == NOISE, "noise", np.where(at_edge, "boundary", "centre"))
     starved = int(((sizes > 0) & (quota + held == 0)).sum())
-    warning = f"the budget is too small for {starved} of {len(sizes)} clusters, which have no row"
-    return Picked(rows, reasons, warnings=(warning,) if starved else ())
+    warning = f"the budget is too small for {starved} of {int((sizes > 0).sum())} clusters, which have no row"
+    return Picked(
+        rows,
+        Reasons(len(rows), role, cluster=cluster, score=geo.score[rows]),
+        warnings=(warning,) if starved else (),
+        ledger=_ledger(candidates, params, geo, rows),
+    )
 
 
 def _allocate(params: SAPSParams) -> Allocate:
@@ -79,21 +87,52 @@ def _allocate(params: SAPSParams) -> Allocate:
     return lambda sizes, budget: proportional(sizes, budget, at_least=1)
 
 
-def _both_ends(geo: Geometry, rows: Rows, b: int, rho: float) -> tuple[Rows, Rows]:
-    """Of one cluster's free rows: round(rho b) from the boundary, then the rest of b from the centre."""
-    edge, heart = geo.rank(rows)
-    edge = edge[: int(boundary_part(rho, np.array(b)))]
-    heart = heart[~np.isin(heart, edge)][: b - len(edge)]
-    return edge, heart
+def _first(geo: Geometry, order: Rows, free: NDArray[np.bool_], counts: Counts) -> tuple[Rows, Rows]:
+    """The first `counts` (k,) free rows of each cluster in `order`, and the place of each among them."""
+    rows = order[free[order]]
+    place = turns(geo.group[rows])
+    taken = place < counts[geo.group[rows]]
+    return rows[taken], place[taken]
 
 
-def _alternate(edge: Rows, heart: Rows) -> Rows:
-    """Boundary and centre by turns, boundary first; what is left of the longer one follows."""
-    place = np.concatenate([2 * np.arange(len(edge)), 2 * np.arange(len(heart)) + 1])
-    return np.concatenate([edge, heart])[np.argsort(place, kind="stable")]
+def _by_turns(group: Rows, place: Rows, quota: Counts) -> Rows:
+    """An order in which clusters take turns, the largest share first, each row by its place in its cluster.
+
+    Boundary rows have even places and centre rows odd ones, so the two alternate.
+    """
+    inside = np.lexsort((place, group))
+    seat = np.empty_like(quota)
+    seat[np.argsort(-quota, kind="stable")] = np.arange(len(quota))
+    return inside[np.lexsort((seat[group[inside]], turns(group[inside])))]
 
 
-def _reason(geo: Geometry, row: int, boundary: bool) -> Reason:
-    label = int(geo.labels[row])
-    role = "noise" if label == NOISE else "boundary" if boundary else "centre"
-    return Reason(role=role, cluster=label, score=float(geo.score[row]))
+def _ledger(candidates: Candidates, params: SAPSParams, geo: Geometry, rows: Rows) -> Ledger:
+    """Every free row's place in the line of its cluster; noise competes as one cluster more."""
+    where = (params.clusters, params.space, params.boundary, params.rho)
+    line, _ = candidates.once(("saps line", *where), lambda: priority(geo, candidates.free, params.rho))
+    noise = int(geo.names[-1]) + 1
+    return Ledger(
+        group=np.where(geo.names == NOISE, noise, geo.names)[geo.group],
+        group_kind="cluster",
+        group_names={noise: "noise"} if geo.names[0] == NOISE else {},
+        value=_taken_first(geo, line, candidates.free, rows),
+        value_name="priority (boundary and centre rows by turns)",
+    )
+
+
+def _taken_first(
+    geo: Geometry, line: NDArray[np.float64], free: NDArray[np.bool_], rows: Rows
+) -> NDArray[np.float64]:
+    """The line (n,) of each cluster with its taken `rows` in front: where the two ends meet, some are not."""
+    taken = np.zeros(len(line), dtype=bool)
+    taken[rows] = True
+    sizes, counts = geo.sizes(free), geo.sizes(taken)
+    place = np.rint((1.0 - line) * sizes[geo.group])
+    behind = np.unique(geo.group[taken & (place >= counts[geo.group])])
+    if not len(behind):
+        return line
+    inside = np.flatnonzero(free & np.isin(geo.group, behind))
+    order = inside[np.lexsort((place[inside], ~taken[inside], geo.group[inside]))]
+    value = line.copy()
+    value[order] = 1.0 - turns(geo.group[order]) / sizes[geo.group[order]]
+    return value

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.selection.base import Candidates, Picked, strategy
-from core.values import Params, Reason, Reporter
+from core.selection.base import Candidates, Ledger, Picked, strategy
+from core.selection.reasons import Reasons
+from core.values import Params, Reporter
 
 
 @strategy(title="Random", source="baseline", nested=True)
@@ -15,4 +16,4 @@ def uniform(
     """The first free rows of one seeded permutation: a larger budget keeps the rows of a smaller one."""
     order = rng.permutation(candidates.n)
     rows = order[candidates.free[order]][:budget]
-    return Picked(rows, [Reason(role="random")] * len(rows))
+    return Picked(rows, Reasons(len(rows), "random"), ledger=Ledger(at_random=True))

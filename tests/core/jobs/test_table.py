@@ -22,7 +22,7 @@ def test_the_newest_job_comes_first_and_the_oldest_is_claimed_first(jobs):
 
 def test_a_pydantic_spec_is_kept_as_json(jobs):
     job_id = jobs.submit("select", Budget(rows=3, percent=None), "three", start=False)
-    assert jobs.get(job_id).spec == {"rows": 3, "percent": None}
+    assert jobs.get(job_id).spec == {"rows": 3, "percent": None, "tokens": None}
 
 
 def test_an_equal_job_is_not_queued_twice_when_asked_so(jobs):

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from core.selection.boundary import Geometry, boundary_part, boundary_score, centroid_distances, two_ended
+from core.selection.boundary import Geometry, boundary_part, boundary_score, centroid_distances, priority
 
 X = np.array([[0], [1], [2], [3], [4], [10], [11], [12]], dtype=np.float32)
 LABELS = np.array([0, 0, 0, 0, 0, 1, 1, 1])
@@ -71,12 +73,55 @@ def test_the_boundary_part_rounds_half_up_exactly():
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.3, 0.5, 1.0])
-def test_every_prefix_of_the_two_ended_order_holds_the_asked_share_of_boundary(rho):
+def test_every_prefix_of_a_clusters_line_holds_the_asked_share_of_boundary(rho):
     own = np.arange(9.0)
-    geo = Geometry(np.zeros(9, int), own, own / 8, False)
-    order, edge = two_ended(geo, 0, np.arange(9), rho)
-    assert sorted(order.tolist()) == list(range(9))
+    value, edge = priority(Geometry.of(np.zeros(9, int), own, own / 8), np.ones(9, bool), rho)
+    order = np.argsort(-value)
+    np.testing.assert_allclose(value[order], np.arange(9, 0, -1) / 9)
     for b in range(1, 9):
         q = int(boundary_part(rho, np.array(b)))
         assert set(order[:b]) == set(range(9 - q, 9)) | set(range(b - q))
-        assert edge[:b].sum() == q or b > 7
+        assert edge[order[:b]].sum() == q or b > 7
+
+
+def plain_line(own, score, rho):
+    """One cluster's rows in the order they are taken: at each step the end that is behind its share."""
+    edge, heart = (sorted(range(len(own)), key=lambda i: (key[i], i)) for key in (-score, own))
+    line, at_edge = [], 0
+    while len(line) < len(own):
+        b = len(line) + 1
+        wants_edge = int(boundary_part(rho, np.array(b))) > at_edge
+        row = edge[at_edge] if wants_edge else heart[b - 1 - at_edge]
+        if row in line:
+            break  # the two ends meet
+        at_edge += wants_edge
+        line.append(row)
+    return line
+
+
+@given(data=st.data(), rho=st.sampled_from([0.0, 0.29, 0.5, 1.0]))
+def test_the_line_of_every_cluster_is_that_of_a_plain_loop_until_the_ends_meet(data, rho):
+    n = data.draw(st.integers(1, 25))
+    whole = st.lists(st.integers(0, 4), min_size=n, max_size=n).map(lambda v: np.array(v, dtype=float))
+    own, score, labels = data.draw(whole), data.draw(whole), data.draw(whole).astype(int) - 1
+    mask = data.draw(whole) > 0
+    value, _ = priority(Geometry.of(labels, own, score), mask, rho)
+    assert (value[~mask] == 0).all()
+    for label in np.unique(labels[mask]):
+        rows = np.flatnonzero(mask & (labels == label))
+        share = 1.0 if label == -1 else 0.0 if len(rows) == 1 else rho
+        line = plain_line(own[rows], score[rows], share)
+        assert rows[np.argsort(-value[rows])][: len(line)].tolist() == rows[line].tolist()
+
+
+def test_distances_agree_with_the_full_table_of_centroids():
+    rng = np.random.default_rng(3)
+    x = (rng.normal(size=(3000, 7)) + 50).astype(np.float32)
+    labels = rng.integers(-1, 9, 3000)
+    middle = np.stack([x[labels == c].mean(axis=0, dtype=float) for c in range(9)])
+    full = np.linalg.norm(x[:, None] - middle[None], axis=2)
+    own = np.where(labels < 0, full.min(axis=1), full[np.arange(3000), labels])
+    full[np.arange(3000), np.where(labels < 0, full.argmin(axis=1), labels)] = np.inf
+    ours = centroid_distances(x, labels)
+    np.testing.assert_allclose(ours[0], own, rtol=1e-5)
+    np.testing.assert_allclose(ours[1], full.min(axis=1), rtol=1e-5)

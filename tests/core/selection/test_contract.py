@@ -16,7 +16,13 @@ from core.selection import STRATEGIES, Candidates, Reference, Score, select
 
 NAMES = list(STRATEGIES)
 VECTORS = ("embedding", "embedding@prompt", "embedding@prompt+response", "pca50", "umap10")
-MAY_FALL_SHORT = {"sss", "blend"}  # they refuse rows; the others always fill the budget
+MAY_FALL_SHORT = {
+    "sss",
+    "pss",
+    "cossim",
+    "stratified",
+    "blend",
+}  # they refuse rows; the others always fill the budget
 
 
 def make_pool(n, d, levels, seed, dtype=np.float32):
@@ -65,6 +71,8 @@ def any_value(field):
         low = next(m.ge for m in field.metadata if isinstance(m, Ge))
         high = next(m.le for m in field.metadata if isinstance(m, Le))
         return st.sampled_from([low, (low + high) / 2, high, field.default])
+    if field.json_schema_extra == {"registry": "score"} and get_origin(field.annotation) is dict:
+        return st.dictionaries(st.sampled_from(list(SCORES)), st.sampled_from([-1.0, 0.0, 0.4]), max_size=3)
     return st.just(field.default)
 
 
@@ -88,7 +96,7 @@ def test_every_strategy_has_a_test_of_its_meaning():
 def test_a_form_can_be_drawn_from_the_settings(name):
     for key, field in STRATEGIES[name].params.model_fields.items():
         kind = field.annotation
-        assert kind in (int, float, bool, str) or get_origin(kind) is Literal, key
+        assert kind in (int, float, bool, str, dict[str, float]) or get_origin(kind) is Literal, key
         assert field.description and not field.is_required(), key
         assert kind not in (int, float) or any(isinstance(m, Ge) for m in field.metadata), key
 

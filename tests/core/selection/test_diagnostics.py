@@ -6,6 +6,7 @@ import pytest
 from core.selection.diagnostics import (
     aucpr,
     balance,
+    coverage,
     coverage_radius,
     expected_jaccard,
     jaccard,
@@ -37,6 +38,33 @@ def test_many_rows_in_blocks_agree_with_the_full_matrix():
     full = np.sqrt(((x[:, None].astype(float) - x[rows][None]) ** 2).sum(axis=2)).min(axis=1)
     assert coverage_radius(x, rows) == pytest.approx(full.max(), rel=1e-4)
     assert aucpr(x, rows) == pytest.approx(full.mean(), rel=1e-4)
+
+
+def test_tables_of_more_than_one_tile_agree_with_the_full_matrix():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(5000, 4)).astype(np.float32)
+    rows = rng.permutation(5000)[:2500]
+    gap = np.min(
+        [np.linalg.norm(x[:, None] - x[rows[i::50]][None], axis=2).min(axis=1) for i in range(50)], axis=0
+    )
+    found = coverage(x, rows)
+    assert (found.radius, found.aucpr) == pytest.approx((gap.max(), gap.mean()), rel=1e-3)
+    unit = x[rows] / np.linalg.norm(x[rows], axis=1, keepdims=True)
+    assert redundancy(x, rows) == pytest.approx(
+        (unit @ unit.T - 3 * np.eye(2500)).max(axis=1).mean(), rel=1e-5
+    )
+
+
+def test_a_fixed_sample_estimates_and_says_that_it_does():
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(4000, 5)).astype(np.float32)
+    rows = rng.permutation(4000)[:1500]
+    whole, part = coverage(x, rows), coverage(x, rows, most=1000)
+    assert whole.exact and not part.exact and (part.measured, part.rows) == (1000, 4000)
+    assert part.aucpr == pytest.approx(whole.aucpr, rel=0.1) and part.radius <= whole.radius
+    assert part == coverage(x, rows, most=1000)
+    assert redundancy(x, rows, most=500) == pytest.approx(redundancy(x, rows), rel=0.02)
+    assert coverage(x, rows, most=4000).exact and redundancy(x, rows, most=1500) == redundancy(x, rows)
 
 
 def test_redundancy_is_the_mean_cosine_to_the_most_similar_other_row():

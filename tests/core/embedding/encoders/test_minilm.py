@@ -12,6 +12,7 @@ from core.embedding import embed
 from core.embedding.encoders import minilm
 from core.errors import BadModel
 
+EXACT = {"precision": "float32"}
 TEXTS = [
     "How do I bake a loaf of bread?",
     "What is the recipe for baking bread at home?",
@@ -23,7 +24,7 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def vectors(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
-    return embed(TEXTS, "minilm", scratch=tmp_path_factory.mktemp("scratch"))
+    return embed(TEXTS, "minilm", EXACT, scratch=tmp_path_factory.mktemp("scratch")).vectors
 
 
 def test_like_meanings_lie_closer_than_unlike_ones(vectors: np.ndarray) -> None:
@@ -36,12 +37,12 @@ def test_rows_are_unit_vectors_but_the_empty_text_is_zero(vectors: np.ndarray) -
 
 
 def test_texts_are_cut_to_the_models_256_pieces(vectors: np.ndarray, tmp_path: Path) -> None:
-    longer = embed([TEXTS[4] + "that ends with an orchestra"], "minilm", scratch=tmp_path)
+    longer = embed([TEXTS[4] + "that ends with an orchestra"], "minilm", EXACT, scratch=tmp_path).vectors
     assert longer[0] == pytest.approx(vectors[4], abs=1e-6)
 
 
 def test_a_vector_does_not_depend_on_its_batch(vectors: np.ndarray, tmp_path: Path) -> None:
-    alone = embed([TEXTS[2]], "minilm", scratch=tmp_path)
+    alone = embed([TEXTS[2]], "minilm", EXACT, scratch=tmp_path).vectors
     assert alone[0] == pytest.approx(vectors[2], abs=1e-5)
 
 

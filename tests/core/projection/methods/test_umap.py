@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.projection import frame_fill, project, trustworthiness
-from core.projection.methods.umap import evened, nearest
+from core.projection.methods.umap import evened
 
 
 def islands(n: int = 400) -> np.ndarray:
@@ -54,12 +54,25 @@ def test_another_seed_draws_another_map_and_ten_dimensions_are_left_as_they_are(
     assert (project("umap", vectors, ten) == project("umap", vectors, {**ten, "even": 0.0})).all()
 
 
-def test_neighbours_are_the_largest_cosines_the_row_itself_first() -> None:
+def test_rows_beyond_those_laid_out_lie_amid_their_nearest() -> None:
     rng = np.random.default_rng(0)
-    points = rng.normal(size=(700, 5)).astype(np.float32)  # more than one block
-    points /= np.linalg.norm(points, axis=1, keepdims=True)
-    rows, distances = nearest(points, 6)
-    slow = np.argsort(-(points @ points.T), axis=1)[:, :6]
-    assert (rows[:, 0] == np.arange(700)).all()
-    assert (np.sort(rows) == np.sort(slow)).all()
-    assert distances == pytest.approx(1 - np.take_along_axis(points @ points.T, rows, axis=1), abs=1e-5)
+    vectors = (rng.normal(size=(30, 16)) * 3)[np.arange(900) % 30] + rng.normal(size=(900, 16))
+    whole, part = (project("umap", vectors, {"fit_rows": rows}) for rows in (900, 300))
+    assert trustworthiness(vectors, part) > trustworthiness(vectors, whole) - 0.03
+    assert trustworthiness(vectors, part) > 0.9
+    assert (part == project("umap", vectors, {"fit_rows": 300})).all()
+    assert (whole == project("umap", vectors)).all(), "900 rows are all there are"
+
+
+def test_a_map_is_more_trustworthy_than_its_start() -> None:
+    vectors = islands(600)
+    start = project("pca", vectors, {"n_components": 2})
+    assert trustworthiness(vectors, project("umap", vectors)) > trustworthiness(vectors, start) + 0.02
+
+
+def test_no_number_of_the_input_is_changed() -> None:
+    vectors = islands(100)
+    before = vectors.copy()
+    vectors.setflags(write=False)
+    project("umap", vectors)
+    assert (vectors == before).all()

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.errors import BadInput
 from core.selection import STRATEGIES, Candidates, Score, select
@@ -11,30 +13,44 @@ from core.selection import STRATEGIES, Candidates, Score, select
 RNG = np.random.default_rng(0)
 N = 120
 LABELS = RNG.integers(0, 4, N)
+X = (RNG.normal(size=(N, 3)) + 3 * LABELS[:, None]).astype(np.float32)
 POOL = Candidates(
     n=N,
-    vectors={"pca50": (RNG.normal(size=(N, 3)) + 3 * LABELS[:, None]).astype(np.float32)},
+    vectors={"pca50": X, "embedding": X - X.mean(axis=0)},
     clusters={"kmeans": LABELS},
-    scores={"el2n": Score(RNG.normal(size=N))},
+    scores={"el2n": Score(RNG.normal(size=N)), "loss": Score(RNG.normal(size=N))},
+    category_names=("insult", "threat", "fraud"),
+    categories=RNG.random((N, 3)) < [0.5, 0.2, 0.02],
     behaviour=RNG.choice(np.array(["T1", "T2", "T3", "T4", "unparsed"], dtype=object), N),
     blocked=RNG.random(N) < 0.1,
 )
-ONLY = {k: {"saps": 0.0, "ccs": 0.0, "behaviour": 0.0, k: 1.0} for k in ("saps", "ccs", "behaviour")}
+NONE = {"saps": 0.0, "ccs": 0.0, "behaviour": 0.0}
+ONLY = {k: NONE | {k: 1.0} for k in NONE}
+LOSS = NONE | {"scores": {"loss": 1.0}}
 
 
-def run(budget, pool=POOL, **given):
-    return select("blend", pool, budget, given)
+def run(budget, pool=POOL, **asked):
+    return select("blend", pool, budget, asked)
 
 
 def test_needs_only_what_has_a_weight():
     spec = STRATEGIES["blend"]
-    assert spec.needs(spec.params(**ONLY["behaviour"])) == ("column:behaviour",)
-    assert spec.needs(spec.params(**ONLY["ccs"], score="loss")) == ("score:loss",)
-    assert spec.needs(spec.params(**ONLY["saps"])) == ("cluster:kmeans", "vectors:pca50")
-    assert len(spec.needs(spec.params())) == 4
+
+    def needs(**given):
+        return spec.needs(spec.params(**given))
+
+    assert needs(**ONLY["behaviour"]) == ("column:behaviour",)
+    assert needs(**ONLY["ccs"], score="loss") == ("score:loss",)
+    assert needs(**ONLY["saps"]) == ("cluster:kmeans", "vectors:pca50")
+    assert len(needs()) == 4
+    assert needs(**NONE, scores={"loss": -0.1, "length": 0.0}) == ("score:loss?",)
+    assert needs(**LOSS, diversity=0.1) == ("score:loss?", "vectors:embedding")
+    assert needs(**LOSS, quota="equal", quota_by="kmeans") == ("score:loss?", "cluster:kmeans")
 
 
-@pytest.mark.parametrize("given", [{}, {"saps": 0.2, "ccs": 0.9, "behaviour": 0.4}, ONLY["ccs"]])
+@pytest.mark.parametrize(
+    "given", [{}, {"saps": 0.2, "ccs": 0.9, "behaviour": 0.4}, ONLY["ccs"], {"scores": {"loss": -0.7}}]
+)
 def test_shares_of_every_row_add_to_one_and_are_parts_of_its_total(given):
     picked = run(40, **given)
     for reason in picked.reasons:
@@ -44,9 +60,22 @@ def test_shares_of_every_row_add_to_one_and_are_parts_of_its_total(given):
     assert [r.score for r in picked.reasons] == sorted((r.score for r in picked.reasons), reverse=True)
 
 
+def test_shares_are_what_each_weight_brings_by_hand():
+    pool = Candidates(n=4, scores={"loss": Score(np.arange(4.0)), "length": Score(np.array([9, 8, 7, 6.0]))})
+    picked = run(2, pool=pool, **NONE, scores={"loss": 1.0, "length": -0.5})
+    assert picked.rows.tolist() == [3, 2]  # the highest loss is the shortest too
+    assert picked.reasons[0].score == 1 and picked.reasons[0].shares == pytest.approx(
+        {"loss": 2 / 3, "length": 1 / 3}
+    )
+    picked = run(4, pool=pool, **NONE, scores={"loss": 1.0, "length": 0.5})
+    assert picked.rows.tolist() == [3, 2, 1, 0]  # (4 + 0.5 * 1) / 6, (3 + 1) / 6, ...
+    assert [r.score for r in picked.reasons] == pytest.approx([4.5 / 6, 4 / 6, 3.5 / 6, 3 / 6])
+    assert picked.reasons[0].shares == pytest.approx({"loss": 4 / 4.5, "length": 0.5 / 4.5})
+
+
 def test_only_the_proportion_of_weights_matters():
-    one = run(40, saps=0.2, ccs=0.4, behaviour=0.6)
-    two = run(40, saps=0.1, ccs=0.2, behaviour=0.3)
+    one = run(40, saps=0.2, ccs=0.4, behaviour=0.6, scores={"loss": -0.8})
+    two = run(40, saps=0.1, ccs=0.2, behaviour=0.3, scores={"loss": -0.4})
     np.testing.assert_array_equal(one.rows, two.rows)
 
 
@@ -79,20 +108,134 @@ def test_behaviour_alone_takes_types_by_their_worth_ties_by_row():
     assert picked.rows.tolist() == [*t3, *t1][:30]
 
 
+def test_a_score_alone_takes_its_high_end_and_below_zero_its_low_end():
+    order = np.argsort(POOL.scores["loss"].values)
+    assert run(30, **LOSS).rows.tolist() == order[::-1][:30].tolist()
+    assert run(30, **NONE, scores={"loss": -0.3}).rows.tolist() == order[:30].tolist()
+
+
+def test_rows_without_a_score_come_last_and_are_counted_aloud():
+    values = np.array([3.0, np.nan, 1.0, np.nan])
+    pool = Candidates(n=4, scores={"loss": Score(values)})
+    for weight, order in ((1.0, [0, 2, 1, 3]), (-1.0, [2, 0, 1, 3])):
+        picked = run(4, pool=pool, **NONE, scores={"loss": weight})
+        assert picked.rows.tolist() == order
+        assert picked.warnings == ("2 of 4 eligible rows have no score 'loss': it counts 0 for them",)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_takes_what_a_stable_sort_of_all_rows_takes(data):
+    n = data.draw(st.integers(4, 40))
+    levels = st.lists(st.integers(0, 3), min_size=n, max_size=n).map(lambda v: np.array(v, dtype=float))
+    pool = Candidates(n=n, scores={"loss": Score(data.draw(levels)), "length": Score(data.draw(levels))})
+    pins = data.draw(st.lists(st.integers(0, n - 1), max_size=3, unique=True))
+    pool = replace(pool, taken=np.array(pins, dtype=int))
+    weights = {"loss": data.draw(st.sampled_from([-1, 0.3, 1])), "length": 0.5}
+    picked = run(data.draw(st.integers(len(pins) + 1, n)), pool=pool, **NONE, scores=weights)
+    total = picked.ledger.value
+    slow = [row for row in sorted(range(n), key=lambda r: (-total[r], r)) if row not in pins]
+    assert picked.rows.tolist() == [*pins, *slow][: len(picked.rows)]
+
+
+def test_another_weight_makes_nothing_slow_again():
+    pool = replace(POOL)
+    run(40, pool=pool, scores={"loss": 0.5})
+    known = dict(pool.memo)
+    run(30, pool=pool, saps=0.3, ccs=0.1, t1=0.2, scores={"loss": 0.1}, quota="none")
+    assert pool.memo == known and len(known) >= 6
+    run(30, pool=pool, rho=0.9)
+    assert len(pool.memo) == len(known) + 1  # the line of each cluster; distances stay
+
+
+def test_seeds_decide_only_what_ccs_draws():
+    rows = {seed: tuple(select("blend", POOL, 30, ONLY["ccs"], seed=seed).rows) for seed in (0, 1, 0)}
+    assert rows[0] != rows[1]
+    for fixed in (ONLY["saps"], LOSS):
+        assert len({tuple(select("blend", POOL, 30, fixed, seed=seed).rows) for seed in range(3)}) == 1
+
+
+def test_diversity_spreads_rows_and_says_what_it_took_off():
+    plain, varied = run(40, **LOSS), run(40, **LOSS, diversity=0.8)
+
+    def likeness(rows):
+        unit = POOL.vectors["embedding"][rows]
+        unit = unit / np.linalg.norm(unit, axis=1, keepdims=True)
+        return (unit @ unit.T - 2 * np.eye(len(rows))).max(axis=1).mean()
+
+    assert likeness(varied.rows) < likeness(plain.rows)
+    assert varied.reasons[0].penalty == 0 and plain.reasons[0].penalty is None
+    value = [r.score - r.penalty for r in varied.reasons]
+    assert value == pytest.approx(sorted(value, reverse=True))
+    rest = np.setdiff1d(np.arange(N), varied.rows)
+    assert varied.ledger.value[rest].max() <= value[-1] + 1e-12
+
+
+def test_diversity_counts_pins_as_chosen():
+    x = np.array([[1, 0], [1, 0], [0, 1]], dtype=np.float32)
+    pool = Candidates(n=3, vectors={"embedding": x}, scores={"loss": Score(np.array([2.0, 3.0, 1.0]))})
+    assert run(2, pool=replace(pool, taken=np.array([0])), **LOSS, diversity=1.0).rows.tolist() == [0, 2]
+
+
+def test_quotas_share_by_category_and_a_category_takes_its_best():
+    picked = run(30, quota="custom", table={"threat": 12, "fraud": 50 - 32}, **LOSS)
+    loss = POOL.scores["loss"].values
+    fraud, threat = (np.flatnonzero(POOL.categories[:, c]) for c in (2, 1))
+    by = [r.category for r in picked.reasons]
+    assert by.count("fraud") == len(fraud) and by.count("threat") == 12
+    open_threat = np.setdiff1d(threat, fraud)
+    best = open_threat[np.argsort(-loss[open_threat])][:12]
+    assert picked.rows[[b == "threat" for b in by]].tolist() == best.tolist()
+    assert [r.role for r in picked.reasons] == ["quota" if b else "rest" for b in by]
+    assert f"asked 18 of category fraud, it has {len(fraud)}" in picked.warnings[0]
+
+
+def test_rows_that_may_not_be_taken_fill_no_quota():
+    given = {"quota": "equal", "quota_by": "behaviour", "saps": 0.0, "ccs": 0.0}
+    picked = run(40, **given)
+    assert {r.category for r in picked.reasons} == {"T1", "T2", "T3", "T4"}
+    assert not POOL.blocked[picked.rows].any()
+
+
+def test_a_cluster_quota_names_the_cluster_and_the_ledger_who_competed_where():
+    picked = run(20, quota="equal", quota_by="kmeans", **LOSS)
+    assert [r.cluster for r in picked.reasons] == LABELS[picked.rows].tolist()
+    assert np.bincount([r.cluster for r in picked.reasons]).tolist() == [5, 5, 5, 5]
+    np.testing.assert_array_equal(picked.ledger.group, LABELS)
+    assert picked.ledger.group_kind == "cluster" and picked.ledger.group_names[2] == "2"
+    last = {c: min(picked.ledger.value[picked.rows[LABELS[picked.rows] == c]]) for c in range(4)}
+    rest = np.setdiff1d(np.arange(N), picked.rows)
+    assert all(picked.ledger.value[row] <= last[LABELS[row]] for row in rest)
+
+
+def test_only_a_blend_without_quotas_is_nested():
+    spec = STRATEGIES["blend"]
+    assert spec.nested(spec.params(diversity=0.5)) and not spec.nested(spec.params(quota="minimum"))
+
+
 def test_blocked_and_unlabelled_rows_are_never_taken_and_the_shortfall_is_said():
     picked = run(N)
     good = ~POOL.blocked & (POOL.behaviour != "unparsed")
     assert set(picked.rows) == set(np.flatnonzero(good))
     assert picked.shortfall == N - good.sum() and "cannot be filled" in picked.warnings[0]
+    np.testing.assert_array_equal(picked.ledger.out, ~good)
+    assert "no behaviour type" in picked.ledger.out_reason
 
 
 def test_without_a_behaviour_weight_labels_are_not_looked_at():
     assert len(run(N, saps=1.0, ccs=1.0, behaviour=0.0).rows) == N
 
 
-def test_all_weights_zero_is_refused():
+def test_all_weights_zero_is_refused_scores_included():
     with pytest.raises(BadInput, match="all weights are zero"):
-        run(5, saps=0, ccs=0, behaviour=0)
+        run(5, **NONE)
+    with pytest.raises(BadInput, match="all weights are zero"):
+        run(5, **NONE, scores={"loss": 0.0})
+
+
+def test_a_score_weight_beyond_one_is_refused():
+    with pytest.raises(BadInput, match=r"loss has the weight -2; give -1 to 1"):
+        run(5, scores={"loss": -2.0})
 
 
 def test_a_row_worth_nothing_still_has_shares():

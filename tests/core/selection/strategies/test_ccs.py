@@ -2,9 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.errors import BadInput
 from core.selection import Candidates, Score, select
+from core.selection.allocation import beyond, water_fill
+from core.selection.strata import stratum_of
 
 HARDNESS = np.arange(100, dtype=float)  # row i has score i
 TOY = np.array([-0.9, -0.5, 0, 0.1, 0.1, 0.2, 0.55, 0.6, 0.95, 1.0])
@@ -15,8 +19,8 @@ def pool_of(scores, higher_is="harder", **more):
     return Candidates(n=len(scores), scores={"el2n": Score(scores, higher_is)}, **more)
 
 
-def run(scores, budget, higher_is="harder", seed=0, **given):
-    return select("ccs", pool_of(scores, higher_is), budget, given, seed=seed)
+def run(scores, budget, higher_is="harder", seed=0, **asked):
+    return select("ccs", pool_of(scores, higher_is), budget, asked, seed=seed)
 
 
 def bins(picked):
@@ -97,3 +101,36 @@ def test_pins_count_for_their_stratum():
 
 def test_draws_inside_a_stratum_at_random():
     assert len({tuple(run(HARDNESS, 10, seed=s).rows) for s in range(10)}) > 5
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), beta=st.sampled_from([0.0, 0.2, 0.5]), strata=st.integers(1, 6))
+def test_every_stratum_gets_its_water_filled_share_of_the_kept_rows(data, beta, strata):
+    n = data.draw(st.integers(1, 40))
+    score = np.array(data.draw(st.lists(st.integers(-3, 3), min_size=n, max_size=n)), dtype=float)
+    pins = data.draw(st.lists(st.integers(0, n - 1), max_size=3, unique=True))
+    budget = data.draw(st.integers(max(len(pins), 1), n))
+    picked = select(
+        "ccs", pool_of(score, taken=np.array(pins, dtype=int)), budget, {"beta": beta, "strata": strata}
+    )
+    cut = min(int(beta * n), n - budget)
+    hardest = sorted(range(n), key=lambda r: (-score[r], r))[:cut]
+    kept = np.setdiff1d(np.arange(n), hardest)
+    of = stratum_of(score[kept], min(strata, len(kept)))
+    open_pins = np.isin(kept, pins)
+    sizes, held = np.bincount(of), np.bincount(of[open_pins], minlength=of.max() + 1)
+    added = picked.rows[len(pins) :]
+    assert not set(added.tolist()) & set(hardest)
+    got = np.bincount(of[np.searchsorted(kept, added)], minlength=len(sizes))
+    assert got.tolist() == beyond(water_fill, sizes, budget - len(pins), held).tolist()
+    bins = [r.bin for r in picked.reasons[len(pins) :]]
+    assert bins == of[np.searchsorted(kept, added)].tolist()
+    turn = [bins[:i].count(b) for i, b in enumerate(bins)]
+    assert turn == sorted(turn)  # strata take turns
+
+
+def test_the_ledger_says_which_stratum_and_who_was_cut():
+    ledger = run(TOY, 5, "easier", beta=0.2, strata=4).ledger
+    assert ledger.out.nonzero()[0].tolist() == [0, 1] and "hardest 20 %" in ledger.out_reason
+    assert ledger.group.tolist() == [-1, -1, 0, 0, 0, 0, 2, 2, 3, 3]
+    assert ledger.at_random and ledger.value is None

@@ -146,3 +146,47 @@ def test_another_space_can_be_covered():
     pool = replace(pool_of([0, 0, 0, 0]), vectors={"pca50": np.array([[0], [1], [5], [9]], dtype=np.float32)})
     picked = select("k_center", pool, 2, {"space": "pca50", "start": "index"})
     assert picked.rows.tolist() == [0, 3]
+
+
+def test_a_reason_tells_the_role_and_the_start_has_no_distance():
+    picked = run([0, 0, 5], 3)
+    assert [(r.role, r.score) for r in picked.reasons] == [
+        ("start", None),
+        ("farthest", 5.0),
+        ("duplicate", 0.0),
+    ]
+
+
+def test_the_ledger_holds_each_rows_distance_to_the_nearest_chosen_one():
+    allowed = np.array([1, 1, 1, 1, 1, 0], dtype=bool)
+    picked = run([0, 3, 4, 9, 10, 50], 2, allowed=allowed)
+    np.testing.assert_allclose(picked.ledger.value, [0, 3, 4, 1, 0, np.nan], atol=1e-6)
+    rest = picked.ledger.value[[1, 2, 3]]
+    assert rest.max() == pytest.approx(picked.trace["radius"][-1])
+
+
+CROWD = np.append(np.random.default_rng(0).normal(size=98), [500.0, -900.0])
+
+
+def test_outliers_are_neither_covered_nor_taken_before_all_others():
+    assert {98, 99} <= set(run(CROWD, 4).rows.tolist())
+    given = {"start": "index", "ignore_outliers": 2.0}
+    picked = select("k_center", pool_of(CROWD), 4, given)
+    assert not {98, 99} & set(picked.rows.tolist()) and picked.trace["radius"][0] < 10
+    assert picked.ledger.out.nonzero()[0].tolist() == [98, 99]
+    assert "among the 2 % of rows farthest from their 10th nearest" in picked.ledger.out_reason
+    whole = select("k_center", pool_of(CROWD), 100, given)
+    assert whole.rows[-2:].tolist() == [98, 99] and [r.role for r in whole.reasons[-2:]] == ["outlier"] * 2
+    assert any("2 outliers that were to be ignored" in said for said in whole.warnings)
+
+
+def test_a_row_that_is_pinned_or_given_as_start_is_no_outlier():
+    given = {"ignore_outliers": 1.0}
+    pinned = select("k_center", pool_of(CROWD, taken=np.array([99])), 3, given)
+    assert pinned.ledger.out.nonzero()[0].tolist() == [98]
+    begun = select("k_center", pool_of(CROWD), 3, given | {"start": "index", "index": 99})
+    assert begun.rows[0] == 99 and begun.ledger.out.nonzero()[0].tolist() == [98]
+
+
+def test_the_percentage_of_outliers_is_rounded_down():
+    assert not select("k_center", pool_of(CROWD[:49]), 3, {"ignore_outliers": 2.0}).ledger.out.any()

@@ -4,9 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.errors import MissingInput
 from core.selection import STRATEGIES, Candidates, select
+from core.selection.allocation import beyond, proportional
+from core.selection.boundary import geometry
 
 X = np.array([[0], [1], [2], [3], [4], [10], [11], [12]], dtype=np.float32)
 LABELS = np.array([0, 0, 0, 0, 0, 1, 1, 1])
@@ -95,11 +99,11 @@ def test_identical_vectors_are_drawn_at_random_with_a_warning():
 
 def test_membership_needs_the_probabilities_of_the_clustering():
     hdbscan = replace(TOY, clusters={"hdbscan": LABELS})
-    given = {"clusters": "hdbscan", "boundary": "membership", "rho": 1.0}
+    asked = {"clusters": "hdbscan", "boundary": "membership", "rho": 1.0}
     with pytest.raises(MissingInput, match="membership probabilities of hdbscan"):
-        select("saps", hdbscan, 4, given)
+        select("saps", hdbscan, 4, asked)
     sure = np.array([0.9, 0.1, 0.9, 0.2, 0.9, 0.9, 0.9, 0.3], dtype=np.float32)
-    picked = select("saps", replace(hdbscan, membership={"hdbscan": sure}), 3, given)
+    picked = select("saps", replace(hdbscan, membership={"hdbscan": sure}), 3, asked)
     assert ends(picked, 0)[0] == [1, 3] and ends(picked, 1)[0] == [7]
 
 
@@ -111,5 +115,64 @@ def test_pins_count_for_their_cluster_and_leave_the_rest_to_the_other():
 def test_it_never_clusters_itself():
     spec = STRATEGIES["saps"]
     assert spec.needs(spec.params()) == ("cluster:kmeans", "vectors:pca50")
-    given = spec.params(clusters="hdbscan", space="umap10")
-    assert spec.needs(given) == ("cluster:hdbscan", "vectors:umap10")
+    asked = spec.params(clusters="hdbscan", space="umap10")
+    assert spec.needs(asked) == ("cluster:hdbscan", "vectors:umap10")
+
+
+def plain_saps(pool, budget, rho):
+    """One cluster after another: both ends by a stable sort, then clusters in turns."""
+    geo = geometry(pool, STRATEGIES["saps"].params())
+    labels, free = geo.names[geo.group], pool.free
+    names = np.unique(labels[pool.usable])
+    sizes = np.array([(pool.usable & (labels == c)).sum() for c in names])
+    held = np.array([(pool.pinned & (labels == c)).sum() for c in names])
+    quota = beyond(lambda s, b: proportional(s, b, at_least=1), sizes, budget, held)
+    queues = []
+    for i in np.argsort(-quota, kind="stable"):
+        rows = np.flatnonzero(free & (labels == names[i])).tolist()
+        share = 1.0 if names[i] == -1 else 0.0 if sizes[i] == 1 else rho
+        q = int(np.floor(share * quota[i] + 0.5 + 1e-9))
+        edge = sorted(rows, key=lambda r: (-geo.score[r], r))[:q]
+        heart = sorted((r for r in rows if r not in edge), key=lambda r: (geo.own[r], r))[: quota[i] - q]
+        pairs = [[*edge[t : t + 1], *heart[t : t + 1]] for t in range(len(rows))]
+        queues.append([r for pair in pairs for r in pair])
+    return [queue[t] for t in range(pool.n) for queue in queues if t < len(queue)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), rho=st.sampled_from([0.0, 0.3, 0.5, 1.0]))
+def test_all_clusters_at_once_take_what_one_after_another_takes(data, rho):
+    n = data.draw(st.integers(2, 40))
+    numbers = st.lists(st.integers(-1, 3), min_size=n, max_size=n).map(np.array)
+    x = np.stack([data.draw(numbers), data.draw(numbers)], axis=1)
+    marks = data.draw(numbers)
+    pool = pool_of(x, data.draw(numbers), allowed=marks != 0, taken=np.flatnonzero(marks == 3)[:4])
+    budget = data.draw(st.integers(0, int(pool.free.sum()))) + len(pool.taken)
+    picked = select("saps", pool, budget, {"rho": rho})
+    if budget > len(pool.taken) and "identical" not in " ".join(picked.warnings):
+        assert picked.rows[len(pool.taken) :].tolist() == plain_saps(pool, budget - len(pool.taken), rho)
+
+
+def test_the_ledger_tells_the_line_of_each_cluster_and_noise_is_one_more():
+    pool = pool_of([0, 1, 2, 10, 11, 12, 6, 30], [0, 0, 0, 1, 1, 1, -1, -1])
+    ledger = select("saps", pool, 4).ledger
+    assert ledger.group.tolist() == [0, 0, 0, 1, 1, 1, 2, 2] and ledger.group_names == {2: "noise"}
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.25, 0.5, 1.0])
+def test_rows_that_were_taken_stood_before_all_others_of_their_cluster(rho):
+    rng = np.random.default_rng(4)
+    labels = rng.integers(0, 3, 90)
+    picked = select("saps", pool_of(rng.normal(size=(90, 2)), labels), 30, {"rho": rho})
+    for cluster in range(3):
+        (mine,) = np.nonzero(labels == cluster)
+        taken = np.isin(mine, picked.rows)
+        assert picked.ledger.value[mine[taken]].min() > picked.ledger.value[mine[~taken]].max()
+
+
+def test_another_budget_or_share_measures_no_distance_again():
+    pool = replace(TOY)
+    select("saps", pool, 4)
+    known = {key: id(value) for key, value in pool.memo.items()}
+    select("saps", pool, 5, {"allocation": "sqrt"})
+    assert {key: id(value) for key, value in pool.memo.items()} == known

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.selection import Candidates, select
+from core.selection import Candidates, generator, select
 
 CATS = ["A", "A", "A", "A", "AB", "B", "B", "C", "C", "C", "D", "D"]
 TYPES = ["T1", "T1", "T1", "T2", "T1", "T1", "T2", "T2", "T1", "T4", "T2", "T3"]
@@ -118,3 +118,73 @@ def test_pins_count_for_their_rarest_category(fill):
     pool = replace(F1, taken=np.array([10, 11, 4]))
     picked = run(8, pool=pool, fill=fill)
     assert per_category(picked) == {"A": 2, "B": 1, "C": 2, "D": 0}
+
+
+def test_ten_rows_for_fourteen_categories_are_said_to_be_inactive():
+    pool = Candidates(
+        n=140, category_names=tuple("ABCDEFGHIJKLMN"), categories=np.eye(14, dtype=bool).repeat(10, axis=0)
+    )
+    assert "stratification is inactive: 10 rows for 14 categories" in run(10, pool=pool).warnings[0]
+    assert run(100, pool=pool).warnings == ()  # 7 of each and 2 more
+
+
+def test_a_category_with_less_than_an_equal_share_is_said_with_what_it_has():
+    assert any("equal share is 3 rows, and 1 categories have fewer: D has 2" in w for w in run(12).warnings)
+
+
+@pytest.mark.parametrize("fill", FILLS)
+def test_the_ledger_says_where_each_row_competed_and_what_is_out(fill):
+    picked = run(4, t1_only=True, fill=fill)
+    ledger = picked.ledger
+    assert ledger.at_random and ledger.value is None
+    assert ledger.out.tolist() == [kind != "T1" for kind in TYPES] and "not T1" in ledger.out_reason
+    for row, why in zip(picked.rows, picked.reasons, strict=True):
+        assert ledger.group_names.get(ledger.group[row]) == why.category
+    others = [r for r in (0, 1, 2) if r not in picked.rows]
+    assert {ledger.group_names[ledger.group[r]] for r in others} <= {"A"}
+
+
+@pytest.mark.parametrize("fill", FILLS)
+def test_draws_the_rows_that_a_plain_telling_of_the_sampler_draws(fill):
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        n = int(rng.integers(1, 30))
+        member = rng.random((n, 4)) < 0.4
+        budget = int(rng.integers(1, n + 1))
+        pool = Candidates(n=n, category_names=tuple("ABCD"), categories=member)
+        picked = run(budget, pool=pool, seed=seed, fill=fill)
+        assert picked.rows.tolist() == plain(member, budget, fill, generator(seed, "sss"))
+
+
+def plain(member, budget, fill, rng):
+    """2.4 as it is told, with the same generator: sets, one category after the other."""
+    n, size = len(member), member.sum(axis=0)
+    order = sorted(np.flatnonzero(size).tolist(), key=lambda c: (size[c], int(member[:, c].argmax())))
+    left, taken, got = set(range(n)), [], dict.fromkeys(order, 0)
+
+    def draw(rows, count):
+        rows = sorted(rows)
+        drawn = rows if len(rows) <= count else rng.choice(rows, count, replace=False).tolist()
+        taken.extend(drawn)
+        left.difference_update(drawn)
+        return len(drawn)
+
+    if fill == "paper":
+        for c in order:
+            if budget // len(order):
+                draw([i for i in left if member[i, c]], budget // len(order))
+    while fill == "water_fill" and len(taken) < budget:
+        room = {c: sum(bool(member[i, c]) for i in left) for c in order}
+        plan = dict.fromkeys(order, 0)
+        for _ in range(budget - len(taken)):
+            hungry = [c for c in order if plan[c] < room[c]]
+            if hungry:
+                plan[min(hungry, key=lambda c: (got[c] + plan[c], got[c] + room[c], order.index(c)))] += 1
+        if not any(plan.values()):
+            break
+        for c in order:
+            if plan[c]:
+                got[c] += draw([i for i in left if member[i, c]], plan[c])
+    if len(taken) < budget:
+        draw(left, budget - len(taken))
+    return taken

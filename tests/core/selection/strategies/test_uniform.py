@@ -25,3 +25,8 @@ def test_a_ban_takes_one_row_out_and_keeps_the_order_of_the_rest():
     allowed = np.arange(10) != order[3]
     banned = select("uniform", replace(POOL, allowed=allowed), 9).rows
     np.testing.assert_array_equal(banned, np.delete(order, 3))
+
+
+def test_the_ledger_knows_nothing_but_chance():
+    ledger = select("uniform", POOL, 3).ledger
+    assert ledger.at_random and ledger.value is None and ledger.group is None
