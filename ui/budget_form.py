@@ -39,7 +39,7 @@ def fill(budget: Budget) -> None:
     for key, value in ((PERCENT, budget.percent), (ROWS, budget.rows), (TOKENS, budget.tokens)):
         if value is not None:
             st.session_state[UNIT] = st.session_state[LAST] = key.rpartition(".")[2]
-            st.session_state[key] = st.session_state[f"{key}.typed"] = value
+            st.session_state[key] = value
 
 
 def suit(eligible: int) -> None:
@@ -88,9 +88,10 @@ def _tokens(ws: Workspace, pool: Pool, eligible: Rows) -> Budget:
 def _slider(
     label: str, key: str, low: float, high: float, start: float, step: float
 ) -> tuple[float, DeltaGenerator]:
-    """A slider and a box that follow each other, and the place beside the box for what it means.
+    """A slider, a box that sets it to an exact number, and the place beside the box for what that means.
 
-    A recipe's odd value widens the bounds.
+    A recipe's odd value widens the bounds. The box shows the number in grey and holds none: were it set from
+    here, a browser that moves the slider again before it has heard of that would send the old one as typed.
     """
     state.seed(key, start)
     held = st.session_state[key]
@@ -98,14 +99,15 @@ def _slider(
     if st.session_state.get(f"{key}.bounds") != bounds:  # another slider to Streamlit: it would begin anew
         st.session_state[key] = held
         st.session_state[f"{key}.bounds"] = bounds
-    st.session_state[f"{key}.typed"] = held
     form: Any = {"step": step, "format": "%g" if isinstance(start, float) else "%d"}
     st.slider(label, *bounds, key=key, label_visibility="collapsed", persist_state="session", **form)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.number_input(
             f"{label}, exactly",
             *bounds,
+            None,
             key=f"{key}.typed",
+            placeholder=f"{held:g}" if isinstance(held, float) else f"{held:,}",
             on_change=_type,
             args=(key,),
             label_visibility="collapsed",
@@ -117,4 +119,8 @@ def _slider(
 
 
 def _type(key: str) -> None:
-    st.session_state[key] = st.session_state[f"{key}.typed"]
+    """Set the slider to what was typed, and empty the box again."""
+    typed = st.session_state[f"{key}.typed"]
+    if typed is not None:
+        st.session_state[key] = typed
+        st.session_state[f"{key}.typed"] = None

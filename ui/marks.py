@@ -70,10 +70,11 @@ def _listed(kind: str, word: str, pool: Pool) -> None:
     ids = state.marked(kind, pool)
     if not ids:
         return
-    shown, key = list(ids[:LISTED]), f"selection.{word}"
-    st.session_state[key] = shown
+    shown = list(ids[:LISTED])
+    key = f"selection.{word}.{hash(ids)}"  # a new widget for other ids: an old one's answer is not about them
     st.multiselect(
         word.capitalize() + (f" (the first {LISTED} of {len(ids):,})" if len(ids) > LISTED else ""),
+        shown,
         shown,
         key=key,
         on_change=_keep,

@@ -44,7 +44,13 @@ SIGNALS = (
     "score:toxicity",
     "score:el2n",
     "score:loss",
+    "score:margin",
+    "score:grand",
+    "score:ifd",
+    "score:log_prob_gap",
+    "score:toxicity_gap",
     "score:length",
+    "tokens",
 )
 VOCAB, BATCH = 2_000, 16  # every word a token of its own; many small steps (750 of 32 left broken sentences)
 TRANSIENT = ("evaluations", "hashes", "locks")  # made on the way, never shipped

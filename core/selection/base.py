@@ -15,6 +15,7 @@ from core.values import BEHAVIOURS, Params, Reason, Reporter, Rows
 
 Needs = Callable[[Any], tuple[str, ...]]  # settings -> what must be there before picking
 Made = TypeVar("Made")
+REMEMBERED = 64  # arrays that candidates keep of what was made from them
 Nested = Callable[[Any], bool]  # settings -> whether a smaller budget's rows are a larger one's first rows
 
 
@@ -95,11 +96,16 @@ class Candidates:
     def once(self, key: Any, make: Callable[[], Made]) -> Made:
         """What `make` gives, made once for these candidates: a slider moves, distances do not.
 
-        `key` names all that `make` depends on beside the candidates themselves; nobody may write into it.
+        `key` names all that `make` depends on beside the candidates themselves; nobody may write into it. Of
+        many keys, those not asked for longest are forgotten.
         """
-        if key not in self.memo:
-            self.memo[key] = make()
-        return cast(Made, self.memo[key])
+        made = self.memo.pop(key, None)  # each step alone is safe where threads share the candidates
+        if made is None:
+            made = make()
+        self.memo[key] = made  # last: dicts keep their order
+        for old in list(self.memo)[:-REMEMBERED]:
+            self.memo.pop(old, None)
+        return cast(Made, made)
 
     def has(self, need: str) -> bool:
         """Whether a need such as "vectors:pca50" or "column:behaviour" is met by what is here."""
@@ -115,10 +121,12 @@ class Candidates:
         if need == "column:category":
             return self.categories is not None and self.categories.shape[1] > 0
         if need == "column:behaviour":
-            return self.behaviour is not None and bool(
-                np.isin(self.behaviour, (*BEHAVIOURS, "unparsed")).any()
-            )
+            return self.once(need, self._labelled)
         return need == "tokens" and self.tokens is not None
+
+    def _labelled(self) -> bool:
+        """Whether any row has a behaviour type, or was looked at for one."""
+        return self.behaviour is not None and bool(np.isin(self.behaviour, (*BEHAVIOURS, "unparsed")).any())
 
     @property
     def usable(self) -> NDArray[np.bool_]:

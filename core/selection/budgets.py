@@ -56,15 +56,25 @@ def _cut(pick: Pick, cost: Rows, room: int, most: int) -> Picked:
 
 
 def _halve(pick: Pick, cost: Rows, room: int, most: int) -> Picked:
-    """The best number of rows between one that fits and one that does not."""
-    low, high, best = 0, most + 1, pick(0)
+    """The best number of rows between one that fits and one that does not.
+
+    A number that a strategy calls too small (its quotas want more) counts as one that fits; where no other
+    does, that is the answer.
+    """
+    low, high = 0, most + 1
+    best: Picked | BadBudget = pick(0)
     guess = min(most, int(room / max(float(cost.mean()), 1.0)))
     while high - low > 1:
         middle = guess if low < guess < high else (low + high) // 2
         guess = -1
-        picked = pick(middle)
-        if int(cost[picked.rows].sum()) <= room:
-            low, best = middle, picked
+        try:
+            found: Picked | BadBudget = pick(middle)
+        except BadBudget as too_small:
+            found = too_small
+        if isinstance(found, BadBudget) or int(cost[found.rows].sum()) <= room:
+            low, best = middle, found
         else:
             high = middle
+    if isinstance(best, BadBudget):
+        raise best
     return best

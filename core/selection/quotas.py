@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from core.errors import BadInput
+from core.errors import BadBudget, BadInput
 from core.selection.allocation import Counts, beyond, group_rows, proportional, water_fill
 from core.selection.base import Candidates
 from core.selection.draw import NOBODY, Choose, Draw, first_group
@@ -120,7 +120,8 @@ def fill(
 ) -> Filled:
     """Rows of every label by its quota, then any free row until the budget is spent; `choose` tells which.
 
-    Pins count for their label. Raises BadInput where a table names no label or asks for more than the budget.
+    Pins count for their label. Raises BadInput where a table names no label, BadBudget where it asks for more
+    than the budget.
     """
     draw = Draw(labels.members, free, labels.held(pins), choose)
     if params.quota in ("equal", "proportional"):
@@ -159,7 +160,7 @@ def _within_budget(
     if params.quota == "custom":
         nobody = sum(asked.values()) - int(wanted.sum())  # asked of labels without a row
         if nobody + int(np.maximum(wanted - held, 0).sum()) > budget:
-            raise BadInput(
+            raise BadBudget(
                 f"the quota table asks for {sum(asked.values()):,} rows, more than the budget of {budget:,} "
                 "and the pins that count for it; lower the table or raise the budget"
             )

@@ -36,17 +36,19 @@ def test_a_slider_moved_by_hand_can_be_undone_and_redone(visit):
     settled(page)
     thumb = page.get_by_test_id("stMain").get_by_role("slider").first
     exact = page.get_by_label("Percent of the eligible rows, exactly", exact=True)
-    assert exact.input_value() == "10" and page.get_by_role("button", name="Undo").is_disabled()
+    assert (
+        exact.get_attribute("placeholder") == "10" and page.get_by_role("button", name="Undo").is_disabled()
+    )
     thumb.focus()
     for _ in range(4):
         thumb.press("ArrowRight")
     settled(page)
-    assert exact.input_value() == "12"
+    assert exact.get_attribute("placeholder") == "12"
     for name, value in (("Undo", "10"), ("Redo", "12")):
         while page.get_by_role("button", name=name).is_enabled():  # one step for each stop of the slider
             press(page, name)
         shown = thumb.evaluate("e => e.getAttribute('aria-valuenow') ?? e.value")
-        assert exact.input_value() == value == f"{float(shown):g}"
+        assert exact.get_attribute("placeholder") == value == f"{float(shown):g}"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -66,6 +66,7 @@ class TestForm:
     def test_the_box_beside_the_slider_sets_the_exact_number(self, small, opened):
         at = opened("selection", small)
         at.number_input(key="selection.percent.typed").set_value(12.5).run()
+        assert at.number_input(key="selection.percent.typed").value is None
         assert at.slider(key="selection.percent").value == 12.5
         assert chosen(at).recipe.budget.percent == 12.5
 
@@ -130,7 +131,7 @@ class TestMarks:
     def test_an_id_is_taken_back_by_crossing_it_out(self, small, opened):
         a, b = eligible_ids(small)[:2]
         at = self.mark(opened("selection", small), f"{a},{b}", "pin")
-        at.multiselect(key="selection.pinned").set_value([b]).run()
+        next(m for m in at.multiselect if m.label == "Pinned").set_value([b]).run()
         assert chosen(healthy(at)).recipe.pins == (b,)
 
     def test_a_pin_that_cannot_be_learnt_from_rests_and_is_told(self, small, opened):

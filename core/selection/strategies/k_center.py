@@ -38,8 +38,8 @@ class KCenterParams(Params):
         0.0,
         ge=0.0,
         le=10.0,
-        description="Percent of the rows, those farthest from their 10th nearest row, that are not covered "
-        "and come last.",
+        description="Percent of the rows, those farthest from their 10th nearest row (estimated above 8,192 "
+        "rows), that are not covered and come last.",
     )
 
 

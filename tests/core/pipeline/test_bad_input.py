@@ -200,7 +200,7 @@ def test_a_quota_above_its_category_is_told_and_the_rest_is_filled_up(ws):
     ],
 )
 def test_a_quota_that_cannot_be_is_a_sentence(table, said, ws):
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises((BadInput, BadBudget), match=said):
         pipeline.choose(ws, quotas(table))
 
 

@@ -52,3 +52,17 @@ def test_a_row_drawn_upon_another_is_held_against_the_map() -> None:
     vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     xy = np.array([[0.0, 0.0], [1.0, 0.0], [2.5, 0.0], [0.0, 0.0]])
     assert trustworthiness(vectors, xy, neighbours=1) == pytest.approx(0.5)
+
+
+def test_of_equally_far_rows_the_earlier_count_as_nearer() -> None:
+    rng = np.random.default_rng(0)
+    vectors = np.eye(4)[rng.integers(4, size=60)]  # many rows are equal, in truth and on the map
+    xy = rng.integers(3, size=(60, 2)).astype(np.float64)
+    penalty = 0
+    for row in range(60):
+        true, drawn = 1.0 - vectors @ vectors[row], np.square(xy - xy[row]).sum(axis=1)
+        true[row] = drawn[row] = -1.0
+        rank = np.argsort(np.argsort(true, kind="stable"), kind="stable")
+        penalty += np.maximum(rank[np.argsort(drawn, kind="stable")[1:6]] - 5, 0).sum()
+    by_hand = 1 - 2 * penalty / (60 * 5 * (2 * 60 - 3 * 5 - 1))
+    assert trustworthiness(vectors, xy, neighbours=5) == pytest.approx(by_hand, abs=1e-12)

@@ -74,3 +74,13 @@ def test_a_limit_below_every_row_selects_none_and_a_negative_one_is_refused():
 def test_without_token_counts_the_way_out_is_named():
     with pytest.raises(MissingInput, match="tokens"):
         select("uniform", replace(pool([1, 2]), tokens=None), Budget(tokens=2))
+
+
+def test_a_quota_table_is_met_from_the_tokens_that_pay_for_it():
+    candidates = replace(
+        pool([5] * 12), behaviour=np.array(["T1", "T2"] * 6, dtype=object), blocked=np.zeros(12, dtype=bool)
+    )
+    table = {"quota": "custom", "quota_by": "behaviour", "table": {"T2": 4}, "saps": 0, "ccs": 0}
+    assert len(select("blend", candidates, Budget(tokens=27), table).rows) == 5
+    with pytest.raises(BadBudget, match="the quota table asks for 4 rows, more than the budget of 3"):
+        select("blend", candidates, Budget(tokens=19), table)

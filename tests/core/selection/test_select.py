@@ -123,3 +123,11 @@ def test_seed_and_strategy_name_both_decide_the_generator():
 def test_only_saps_calls_itself_a_reconstruction():
     assert {n for n in STRATEGIES if STRATEGIES[n].label} == {"saps"}
     assert "reconstruction" in STRATEGIES["saps"].title
+
+
+def test_candidates_forget_what_was_not_asked_for_longest():
+    made = []
+    candidates = replace(POOL)
+    for key in [*range(64), 0, 64, 0, 1]:
+        candidates.once(key, lambda key=key: made.append(key) or [key])
+    assert made == [*range(65), 1], "0 was asked for again and kept; 1 was the oldest when 64 came"

@@ -176,3 +176,11 @@ def test_another_budget_or_share_measures_no_distance_again():
     known = {key: id(value) for key, value in pool.memo.items()}
     select("saps", pool, 5, {"allocation": "sqrt"})
     assert {key: id(value) for key, value in pool.memo.items()} == known
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.3, 1.0])
+def test_the_next_in_line_is_the_row_that_a_larger_budget_takes(rho):
+    pool = pool_of(np.random.default_rng(5).normal(size=(40, 2)), [0] * 40)
+    few, more = (select("saps", pool, b, {"rho": rho}) for b in (6, 7))
+    rest = np.setdiff1d(np.arange(40), few.rows)
+    assert set(more.rows) - set(few.rows) == {rest[few.ledger.value[rest].argmax()]}
