@@ -28,7 +28,7 @@ STEPS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
     "pca50": ("projection", "pca", "embedding", {"n_components": 50, "normalise": True}),
     "map": ("projection", "umap", "embedding", {}),
     "map, not evened": ("projection", "umap", "embedding", {"even": 0.0}),
-    "umap10": ("projection", "umap", "embedding", {"n_components": 10, "min_dist": 0.0}),
+    "umap10": ("projection", "umap", "embedding", {"n_components": 10, "min_dist": 0.0, "n_neighbors": 30}),
     "hdbscan": ("clustering", "hdbscan", "umap10", {}),
     "kmeans": ("clustering", "kmeans", "pca50", {}),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import cast
 
@@ -12,6 +13,8 @@ from core.values import Pool, Recipe
 from ui import recipe_form, state
 from ui.history import History
 
+STEPPED = "selection.stepped"  # when something was last undone or redone
+ECHO = 1.0  # seconds within which the browser hears of it
 OF = "selection.of"  # fingerprint of the pool that the form stands for
 
 
@@ -35,9 +38,17 @@ def key(pool: Pool) -> str:
 
 
 def record(pool: Pool, recipe: Recipe) -> None:
-    """Keep the form as it was drawn; an unchanged one is no step."""
-    now = Hand(recipe, state.marked(state.PINS, pool), state.marked(state.BANS, pool))
-    st.session_state[key(pool)] = history(pool).then(now)
+    """Keep the form as it was drawn; an unchanged one is no step.
+
+    A browser that has not heard of an undo yet sends the old values along with the next click, and they would
+    count as a change: right after a step, a form that was left by it is set anew instead.
+    """
+    now, steps = Hand(recipe, state.marked(state.PINS, pool), state.marked(state.BANS, pool)), history(pool)
+    just = time.monotonic() - st.session_state.get(STEPPED, -ECHO) < ECHO
+    if just and now != steps.present and now in (*steps.past, *steps.future):
+        st.session_state[OF] = ""
+        st.rerun()
+    st.session_state[key(pool)] = steps.then(now)
 
 
 def turn_to(pool: Pool) -> None:
@@ -65,7 +76,7 @@ def _set(pool: Pool, hand: Hand) -> None:
 
 def _step(pool: Pool, back: bool) -> None:
     then = history(pool).undo() if back else history(pool).redo()
-    st.session_state[key(pool)] = then
+    st.session_state[key(pool)], st.session_state[STEPPED] = then, time.monotonic()
     if then.present is not None:
         _set(pool, then.present)
 

@@ -170,6 +170,20 @@ class TestUndo:
         at.slider(key="selection.percent").set_value(50.0).run()
         assert at.button(key="selection.redo").disabled
 
+    def test_what_a_browser_sends_that_has_not_heard_of_the_undo_is_no_change(
+        self, small, opened, monkeypatch
+    ):
+        at = opened("selection", small)
+        at.slider(key="selection.percent").set_value(40.0).run()
+        at.button(key="selection.undo").click().run()
+        at.slider(key="selection.percent").set_value(40.0).run()  # the old value, right after the step
+        assert chosen(healthy(at)).recipe.budget.percent == 10.0
+        assert not at.button(key="selection.redo").disabled
+        monkeypatch.setattr(hand_changes, "ECHO", 0.0)
+        at.slider(key="selection.percent").set_value(40.0).run()  # the same later, by hand
+        assert chosen(healthy(at)).recipe.budget.percent == 40.0
+        assert at.button(key="selection.redo").disabled
+
     def test_the_form_takes_any_recipe_and_gives_it_back(self, small, opened):
         """What undo, redo and load rest on: a field that does not come back would be a new change."""
         at = opened("selection", small)
