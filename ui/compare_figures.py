@@ -202,7 +202,7 @@ def balance(
         )
     )
     figure.update_layout(  # below, one name a line: above, long names would cover the bars
-        **theme.legend(orientation="v", y=-TICKS / height, yanchor="top")
+        **theme.legend(orientation="v", y=-TICKS / height, yanchor="top", maxheight=below)
     )
     shares = {f"{n} %": 100 * s for n, s in zip(names, arms, strict=True)}
     return figure, pd.DataFrame({"group": list(groups), "eligible %": 100 * pool} | shares)

@@ -74,19 +74,24 @@ def _set(pool: Pool, hand: Hand) -> None:
     state.mark(state.BANS, pool, hand.bans)
 
 
-def _step(pool: Pool, back: bool) -> None:
-    then = history(pool).undo() if back else history(pool).redo()
+def _step(pool: Pool, back: bool, unfit: bool) -> None:
+    steps = history(pool)
+    then = (steps if unfit else steps.undo()) if back else steps.redo()
     st.session_state[key(pool)], st.session_state[STEPPED] = then, time.monotonic()
     if then.present is not None:
         _set(pool, then.present)
 
 
-def buttons(place: DeltaGenerator, pool: Pool) -> None:
-    """Undo and redo, with how many steps there are; drawn last, when this run's change is recorded."""
+def buttons(place: DeltaGenerator, pool: Pool, *, unfit: bool) -> None:
+    """Undo and redo, with how many steps there are; drawn last, when this run's change is recorded.
+
+    Where the form as it stands is `unfit` to be a recipe, undo goes back to the last one that was.
+    """
     steps = history(pool)
+    back_to = len(steps.past) + (unfit and steps.present is not None)
     with place:
         for label, icon, back, count in (
-            ("Undo", "undo", True, len(steps.past)),
+            ("Undo", "undo", True, back_to),
             ("Redo", "redo", False, len(steps.future)),
         ):
             st.button(
@@ -95,7 +100,7 @@ def buttons(place: DeltaGenerator, pool: Pool) -> None:
                 icon=f":material/{icon}:",
                 disabled=not count,
                 on_click=_step,
-                args=(pool, back),
+                args=(pool, back, unfit),
                 help=f"{count} changes" if count else "Nothing was changed by hand yet." if back else None,
                 type="tertiary",
             )

@@ -75,7 +75,10 @@ def _table(saved: list[SavedRecipe]) -> None:
         hide_index=True,
         height=tables.height(len(frame), IN_SIGHT),
         column_config={
-            "rows": st.column_config.NumberColumn(format="localized"),
+            "strategy": st.column_config.TextColumn(width=250),
+            "rows": st.column_config.NumberColumn(format="localized", width=60),
+            "budget": st.column_config.TextColumn(width=90),
+            "for": st.column_config.TextColumn(width=70),
             "saved": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
         },
         alt=f"{len(frame)} saved recipes",
@@ -123,10 +126,26 @@ def _one(ws: Workspace, pool: Pool, saved: dict[str, SavedRecipe]) -> None:
 def _load(ws: Workspace, pool: Pool, one: SavedRecipe) -> None:
     """Set the form to the recipe; where the pool is another one, say what differs instead."""
     try:
-        pipeline.check_same(ws, one, pool.name)
-        _take(pool, one.recipe)
+        told = _refusal(ws, pool, one)
     except WinnowError as error:
-        st.session_state[LOADED] = str(error)
+        told = str(error)
+    if told:
+        st.session_state[LOADED] = told
+    else:
+        _take(pool, one.recipe)
+
+
+def _refusal(ws: Workspace, pool: Pool, one: SavedRecipe) -> str:
+    """Why the recipe cannot choose the same rows here; empty where it can."""
+    found = pipeline.pool_differences(ws, one, pool.name)
+    if not found:
+        return ""
+    what = "is another pool" if pool.name != one.recipe.pool else "has changed since"
+    return (
+        f"{one.name} was saved on {one.recipe.pool}, and {pool.name} {what}: {'; '.join(found)}. "
+        "The same rows cannot be promised here. Turn to the pool it was saved on, or load it and take its "
+        "settings over"
+    )
 
 
 def _take(pool: Pool, recipe: Recipe) -> None:
@@ -150,6 +169,8 @@ def _delete(ws: Workspace, name: str) -> None:
 
 def _replay(ws: Workspace, pool: Pool, one: SavedRecipe) -> None:
     try:
+        if told := _refusal(ws, pool, one):
+            raise BadInput(told)
         with st.spinner("Choosing again"):
             again = pipeline.replay(ws, one, pool.name)
         st.success(

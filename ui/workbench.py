@@ -54,7 +54,7 @@ def tune(ws: Workspace, pool: Pool, head: DeltaGenerator) -> None:
             hand_changes.record(pool, recipe)
         except WinnowError as error:
             recipe = error
-        hand_changes.buttons(place, pool)
+        hand_changes.buttons(place, pool, unfit=isinstance(recipe, WinnowError))
     with result, guards.sentences():
         if isinstance(recipe, WinnowError):
             raise recipe
