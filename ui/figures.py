@@ -16,6 +16,7 @@ from ui import downloads, theme
 from ui.colours import Colouring
 
 POINTS = 20_000  # above this the browser gets a picture instead of points
+RINGS = 400  # above this rings are thin, or they would hide what they mark
 CELLS = 700  # of that picture, along the longer side
 
 NAMES_DOWN = {  # the axis of bars: names from the top down, no zoom
@@ -56,6 +57,7 @@ def map_figure(
     """
     x_range, y_range = frame_box(xy)
     figure = go.Figure()
+    few = len(ringed) <= RINGS
     if len(rows) <= POINTS:
         figure.add_trace(_dots(xy, colouring, rows, height))
     else:
@@ -74,9 +76,9 @@ def map_figure(
             hoverinfo="skip",
             marker={
                 "symbol": "circle-open",
-                "size": 9,
+                "size": 9 if few else 5,
                 "color": theme.grey("ring"),
-                "line": {"width": 1.6, "color": theme.grey("ring")},
+                "line": {"width": 1.6 if few else 0.9, "color": theme.grey("ring")},
             },
             unselected={"marker": {"opacity": 1}},
         )

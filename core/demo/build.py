@@ -29,7 +29,7 @@ from core.errors import StorageError
 from core.pool import build_pool, guess_mapping, read_table, save_pool
 from core.training.pretrain import PretrainParams, train_lm
 from core.training.scorer import ScorerParams, train_scorer
-from core.values import Reporter, Silent
+from core.values import Recipe, Reporter, Silent
 from core.workspace import Workspace, atomic_folder, read_json, write_json
 from core.workspace.signals import library_versions
 
@@ -73,8 +73,9 @@ def build(folder: Path, *, seed: int = 0, reporter: Reporter | None = None) -> d
         examples = corpus.scorer_texts(grammar, scored, corpus.SCORER_TEXTS)
         models = train_models(ws, corpus.documents(grammar, texts, kept_out), examples, seed, reporter)
         clock.append(time.perf_counter())
+        recipe = Recipe(pool=POOL, strategy="uniform")  # what a first look at the Selection page asks for
         for need in SIGNALS:
-            pipeline.make_signal(ws, pipeline.request_for(need, POOL), reporter)
+            pipeline.make_signal(ws, pipeline.request_for(need, POOL, recipe=recipe), reporter)
         clock.append(time.perf_counter())
         facts = measure(ws, examples[0], test, reporter)
         clock.append(time.perf_counter())

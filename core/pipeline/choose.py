@@ -37,10 +37,9 @@ def pick(seen: Seen, recipe: Recipe, reporter: Reporter | None = None) -> select
 def selection_of(seen: Seen, recipe: Recipe, picked: selection.Picked, seconds: float = 0.0) -> Selection:
     """The choice as a value that is stored: row ids with their reasons, and what they came from."""
     candidates, pool = seen.candidates, seen.pool
+    made = {"recipe": recipe, "pool": pool.fingerprint, "split": pool.split_hash, "signals": seen.signals}
     return Selection(
-        key=content_key(
-            {"recipe": recipe, "pool": pool.fingerprint, "split": pool.split_hash, "signals": seen.signals}
-        ),
+        key=content_key(made | ({"reference": seen.reference} if seen.reference else {})),
         recipe=recipe,
         pool_fingerprint=pool.fingerprint,
         ids=tuple(candidates.ids[r] for r in picked.rows),

@@ -29,6 +29,9 @@ class Seen:
     found: Eligibility  # row numbers of the pool that the candidates stand for
     candidates: selection.Candidates
     signals: dict[str, str]  # need -> digest of the signal that met it
+    reference: str = (
+        ""  # fingerprint and split of the pool that reference rows came from, where there are any
+    )
 
 
 def eligibility(pool: Pool, method: str) -> Eligibility:
@@ -57,7 +60,13 @@ def gather(ws: Workspace, recipe: Recipe, make: bool = False, reporter: Reporter
     met = _signals(ws, requests(recipe, needs), {pool.name: pool, other.name: other}, make, reporter)
     candidates = _assemble(pool, other, found.rows, recipe, met)
     digests = {need: signal.key.digest for need, signal in (flags | met).items()}
-    return Seen(pool, found, candidates, digests)
+    compared = any(need.startswith("reference:") for need in met)
+    return Seen(pool, found, candidates, digests, stamp(other) if compared else "")
+
+
+def stamp(pool: Pool) -> str:
+    """The pool's content and split in one word: what decides which of its rows may be looked at."""
+    return f"{pool.fingerprint}:{pool.split_hash}"
 
 
 def marked(seen: Seen, recipe: Recipe) -> Seen:
@@ -139,7 +148,7 @@ def _assemble(
         group=pool.column("group")[rows],
         tokens=met["tokens"].array()[rows].astype(np.int64) if "tokens" in met else None,
         references={
-            n.split(":", 1)[1]: reference(other, s, whole=other is not pool)
+            n.split(":", 1)[1]: reference(pool, other, s)
             for n, s in met.items()
             if n.startswith("reference:")
         },
@@ -148,20 +157,35 @@ def _assemble(
     )
 
 
-def reference(pool: Pool, vectors: Signal, *, whole: bool) -> selection.Reference:
-    """The rows of a reference pool that may be compared with: never test rows.
+def reference(pool: Pool, other: Pool, vectors: Signal) -> selection.Reference:
+    """The rows of `other` that the candidates of `pool` may be compared with: never a test row of either.
 
-    `whole`: train and validation rows of another pool; else the validation rows of the candidates' own, which
-    no repair trains on.
+    Of another pool its train and validation rows, without those whose prompt or whole text stands in a test
+    row of `pool`; of the candidates' own pool its validation rows, which no repair trains on.
     """
-    rows = pool.rows("train", "validation") if whole else pool.rows("validation")
-    names, member = pool.categories()
+    if other.fingerprint == pool.fingerprint:  # also under another name or split
+        rows = pool.rows("validation")
+    else:
+        rows = other.rows("train", "validation")
+        rows = rows[~_tested(pool, other, rows)]
+    names, member = other.categories()
     return selection.Reference(
         vectors=np.asarray(vectors.array()[rows]),
-        ids=tuple(str(i) for i in pool.frame["id"].iloc[rows]),
+        ids=tuple(str(i) for i in other.frame["id"].iloc[rows]),
         category_names=names,
         categories=member[rows],
-        failed=(pool.column("rejected") != "")[rows],
+        failed=(other.column("rejected") != "")[rows],
+    )
+
+
+def _tested(pool: Pool, other: Pool, rows: Rows) -> NDArray[np.bool_]:
+    """Which of these rows of `other` stand among the test rows of `pool`, by prompt or by whole text."""
+    test = pool.rows("test")
+    prompts = set(pool.frame["prompt"].iloc[test]) - {""}
+    whole = np.array(pool.texts(), dtype=object)[test]
+    return np.asarray(
+        other.frame["prompt"].iloc[rows].isin(prompts).to_numpy(dtype=bool)
+        | np.isin(np.array(other.texts(), dtype=object)[rows], whole)
     )
 
 

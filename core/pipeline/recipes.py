@@ -9,7 +9,7 @@ from pathlib import Path
 from core import selection
 from core.errors import BadInput, StorageError, UnknownName, WinnowError
 from core.pipeline.choose import choose, save_selection
-from core.pipeline.gather import eligibility, requests
+from core.pipeline.gather import eligibility, requests, stamp
 from core.pipeline.requests import words
 from core.pipeline.signals import find_signal
 from core.pool import load_pool
@@ -35,6 +35,7 @@ class SavedRecipe(Frozen):
     chosen: int  # rows
     rows_hash: str  # of the chosen ids in their order
     signals: dict[str, str]  # need -> key of the signal that met it
+    reference: str = ""  # content and split of the reference pool, where the recipe names one
     created: str  # UTC
 
 
@@ -47,7 +48,7 @@ def save_recipe(ws: Workspace, name: str, chosen: Selection, *, replace: bool = 
     path = _path(ws, name)
     if name in set(selection.STRATEGIES):
         raise BadInput(f"{name!r} is the name of a strategy; save the recipe under another name")
-    saved = _saved(name, chosen, load_pool(ws, chosen.recipe.pool))
+    saved = _saved(name, chosen, load_pool(ws, chosen.recipe.pool), _reference(ws, chosen.recipe))
     with ws.lock(f"recipe-{name}"):
         if path.exists() and not replace:
             there = _read(path)
@@ -63,7 +64,11 @@ def save_recipe(ws: Workspace, name: str, chosen: Selection, *, replace: bool = 
     return saved
 
 
-def _saved(name: str, chosen: Selection, pool: Pool) -> SavedRecipe:
+def _reference(ws: Workspace, recipe: Recipe) -> str:
+    return stamp(load_pool(ws, recipe.reference)) if recipe.reference else ""
+
+
+def _saved(name: str, chosen: Selection, pool: Pool, reference: str) -> SavedRecipe:
     train = {str(i) for i in pool.frame["id"].iloc[pool.rows("train")]}
     if pool.fingerprint != chosen.pool_fingerprint or not train.issuperset(chosen.ids):
         raise BadInput(
@@ -81,6 +86,7 @@ def _saved(name: str, chosen: Selection, pool: Pool) -> SavedRecipe:
         chosen=len(chosen.ids),
         rows_hash=content_key(chosen.ids),
         signals=chosen.signals,
+        reference=reference,
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     )
 
@@ -191,6 +197,8 @@ def check_same(ws: Workspace, saved: SavedRecipe, pool: str = "") -> None:
 def pool_differences(ws: Workspace, saved: SavedRecipe, pool: str = "") -> tuple[str, ...]:
     """What of the pool is not as it was when the recipe was saved, and what the recipe lacks there."""
     now = load_pool(ws, pool or saved.recipe.pool)
+    if saved.reference and saved.reference != _reference(ws, saved.recipe):
+        return (f"the reference pool {saved.recipe.reference!r} has other rows or another split",)
     if (now.fingerprint, now.split_hash) == (saved.pool_fingerprint, saved.split_hash):
         return ()
     recipe = saved.recipe.model_copy(update={"pool": now.name})

@@ -8,6 +8,7 @@ from core import clustering, embedding, labelling, projection, scoring
 from core.errors import BadInput, MissingInput
 from core.pipeline.names import default_model, default_scorer, identity, resolve_model, resolve_scorer
 from core.pool import load_pool
+from core.repair import METHODS
 from core.values import Asked, Params, Pool, Recipe, Seed, Template, settings
 from core.workspace import SignalKey, Workspace
 
@@ -74,7 +75,11 @@ def request_for(need: str, pool: str, *, recipe: Recipe | None = None) -> Signal
             stage="clustering", method=name, pool=pool, space=CLUSTER_SPACE.get(name, "pca50"), **chosen
         )
     if kind in ("score", "tokens"):
-        sources = {} if recipe is None else {"model": recipe.model, "scorer": recipe.scorer}
+        sources: dict[str, Any] = {}
+        if recipe is not None:
+            sources = {"model": recipe.model, "scorer": recipe.scorer}
+            if kind == "tokens" and "rejected" in METHODS[recipe.method].needs:
+                sources["params"] = {"sides": "both"}  # both texts of a pair are trained on, and cost
         return SignalRequest(stage="scoring", method=name or kind, pool=pool, **sources)
     if kind == "flags":
         return SignalRequest(stage="labelling", method=name, pool=pool)

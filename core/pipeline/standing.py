@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ class Standing:
     """One row in its group, or among all rows where the strategy makes no groups."""
 
     where: str  # "in cluster 12"; "" = no groups
-    rivals: int  # rows of the group that could be taken, itself and pins included
+    rivals: int  # rows of the group that could be taken, itself included, pins left out
     taken: int  # of these
     at_random: bool  # the taken ones were drawn: no value decided
     name: str = "score"  # of the value that decided
@@ -26,37 +26,62 @@ class Standing:
     missing: bool = False  # others have a value and this row has none
     rank: int = 1  # 1 = would be taken first
     verdict: str = ""  # what the value says of a row that was not taken
+    pinned: int = 0  # rows of the group that a person took: they compete with nobody
+    overlapping: bool = False  # rows of the group may be drawn for other groups too
 
     @property
     def counted(self) -> str:
         """How many of the group were taken, as the beginning of a sentence."""
-        rows = f"{f'{self.taken:,}' if self.taken else 'none'} of {self.rivals:,}"
+        counts = self.overlapping and self.where.startswith("in ")
+        all_rows = f"the {self.rivals:,} rows that count for it" if counts else f"{self.rivals:,} rows"
+        some = f"{self.taken:,}" if self.taken else "none"
         verb = "were" if self.taken > 1 else "was"
-        said = f"{self.where + ', ' if self.where else ''}{rows} rows {verb} taken"
+        said = f"{self.where + ', ' if self.where else ''}{some} of {all_rows} {verb} taken{self._pins}"
         return said[0].upper() + said[1:]
 
     @property
+    def _pins(self) -> str:
+        """The rows that a person took, apart from those that the strategy took."""
+        if not self.pinned or self.taken:
+            return f" and {self.pinned:,} pinned" if self.pinned else ""
+        many = self.pinned > 1
+        rows = f"{self.pinned:,} pinned row{'s fill' if many else ' fills'}"
+        return f": its {rows} its share" if self.where else f": the {rows} the budget"
+
+    @property
     def odds(self) -> str:
-        """A group row's chance to be drawn, as the end of that sentence; "" if all or none were."""
+        """A group row's chance to be drawn, as the end of that sentence; "" if all or none were.
+
+        Where groups share rows, a row may be drawn for another group than its own: its chance is not known.
+        """
         if not self.at_random or self.taken in (0, self.rivals):
             return ""
-        return f", drawn at random, a chance of {100 * self.taken / self.rivals:.3g} %"
+        drawn = f"{'; the taken ones were' if self.pinned else ','} drawn at random"
+        return drawn if self.overlapping else f"{drawn}, a chance of {100 * self.taken / self.rivals:.3g} %"
 
 
 def standing(picked: Picked, candidates: Candidates, ledger: Ledger, row: int) -> Standing:
     """The row's place among the rows that could be taken: not banned, not set aside, not out of the race."""
     where, group = _group(ledger, row)
-    able = candidates.usable & group
+    everyone = candidates.free
     if ledger.out is not None:
-        able &= ~ledger.out
+        everyone &= ~ledger.out
     if picked.stands_for is not None:
-        able &= picked.stands_for < 0
-    able[row] = True  # a pin may be what the strategy never takes
+        everyone &= picked.stands_for < 0
+    able = everyone & group
+    able[row] = True  # it may have been taken from those that come last, out of the race
     chosen = np.zeros(candidates.n, dtype=bool)
     chosen[picked.rows] = True
-    taken = np.flatnonzero(able & chosen)
-    alone = Standing(where, int(able.sum()), len(taken), ledger.at_random)
-    if ledger.value is None or ledger.at_random:
+    taken = np.flatnonzero(able & chosen & ~candidates.pinned)
+    alone = Standing(
+        where,
+        int(able.sum()),
+        len(taken),
+        ledger.at_random,
+        pinned=int((candidates.pinned & group).sum()),
+        overlapping=ledger.overlapping or _shared(candidates, ledger, everyone),
+    )
+    if ledger.value is None or ledger.at_random or (ledger.spent and chosen[row]):
         return alone
     values = np.asarray(ledger.value, dtype=np.float64)
     own, name = float(values[row]), ledger.value_name or "score"
@@ -66,17 +91,28 @@ def standing(picked: Picked, candidates: Candidates, ledger: Ledger, row: int) -
     left = np.flatnonzero(able & ~chosen)
     rank = 1 + int((values[able] > own).sum())
     place = f"ranks {ordinal(rank)} of {alone.rivals:,}"
-    return Standing(
-        where,
-        alone.rivals,
-        alone.taken,
-        at_random=False,
+    verdict = ""
+    if known and not chosen[row]:
+        verdict = (
+            _in_line(values, sign, left, row)
+            if ledger.spent
+            else _verdict(picked, values, sign, taken, left, row, place)
+        )
+    return replace(
+        alone,
         name=turned,
         value=sign * own if known else None,
         missing=not known,
         rank=rank,
-        verdict=_verdict(picked, values, sign, taken, left, row, place) if known and not chosen[row] else "",
+        verdict=verdict,
     )
+
+
+def _shared(candidates: Candidates, ledger: Ledger, able: NDArray[np.bool_]) -> bool:
+    """Whether the groups are categories, and rows (n,) that could be taken carry several."""
+    if ledger.group is None or ledger.group_kind != "category" or candidates.categories is None:
+        return False
+    return bool((candidates.categories[able].sum(axis=1) > 1).any())
 
 
 def _group(ledger: Ledger, row: int) -> tuple[str, NDArray[np.bool_] | bool]:
@@ -92,10 +128,9 @@ def _group(ledger: Ledger, row: int) -> tuple[str, NDArray[np.bool_] | bool]:
 
 def _sign(picked: Picked, values: Values) -> int:
     """-1 where the ledger turned the score round, since low ones are taken first; people know it unturned."""
-    for place in range(min(len(picked.rows), 20)):  # pins may come first, which have no score
-        score, value = picked.reasons[place].score, values[picked.rows[place]]
-        if score:
-            return -1 if np.isclose(score, -value) else 1
+    for row, reason in zip(picked.rows, picked.reasons, strict=True):  # pins come first, which have no score
+        if reason.score:
+            return -1 if np.isclose(reason.score, -values[row]) else 1
     return 1
 
 
@@ -105,9 +140,8 @@ def _verdict(picked: Picked, values: Values, sign: int, taken: Rows, left: Rows,
     if not len(taken):
         return f"{shown} {place}"
     line, open_line = (values[rows][np.isfinite(values[rows])] for rows in (taken, left))
-    if not len(line) or (line.max() < own and line.max() <= open_line.min()):  # spent: distances, gains
-        ahead = ordinal(1 + int((open_line > own).sum()))
-        return f"{shown} is now {ahead} of the {len(left):,} rows not taken"
+    if not len(line) or (line.max() < own and line.max() <= open_line.min()):  # spent, as gains are
+        return _in_line(values, sign, left, row)
     last = float(line.min())
     if own == last:
         return f"{shown} {place}, level with the last one taken: equal rows go in the pool's order"
@@ -116,6 +150,12 @@ def _verdict(picked: Picked, values: Values, sign: int, taken: Rows, left: Rows,
         return f"{mine} {place}, the last one taken has {others}"
     between = _between(picked, values, sign, taken, own)
     return f"{shown} {between}" if between else f"{shown} {place}, but this value is not all that decides"
+
+
+def _in_line(values: Values, sign: int, left: Rows, row: int) -> str:
+    """The row among those not taken, where a taken row's value no longer compares."""
+    ahead = ordinal(1 + int((values[left] > values[row]).sum()))
+    return f"{rounded(sign * values[row])} is now {ahead} of the {len(left):,} rows not taken"
 
 
 def _between(picked: Picked, values: Values, sign: int, taken: Rows, own: float) -> str:

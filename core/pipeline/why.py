@@ -165,7 +165,7 @@ def _lost(found: Standing) -> list[str]:
         return [f"{found.counted}; it has no {found.name}, which decides."]
     if found.verdict:
         return [f"{found.counted}; its {found.name} {found.verdict}."]
-    return [f"{found.counted}."] if found.where else []
+    return [f"{found.counted}."] if found.where or found.pinned else []
 
 
 def _later(choice: Choice, row: int) -> list[str]:

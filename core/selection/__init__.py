@@ -81,7 +81,7 @@ def select(
     asked = budget if isinstance(budget, Budget) else Budget(rows=budget)
     check_pins(candidates)
     check_budget(candidates, asked)
-    if 0 in (asked.tokens, asked.count(candidates.n)):
+    if 0 in (asked.tokens, asked.count(candidates.n)) and not len(candidates.taken):
         return replace(NOTHING, warnings=("a budget of 0 was asked: nothing is selected",))
     check_inputs(spec.title, candidates, spec.needs(given) + _door_needs(asked, dedup))
     twins, open_pool = None, candidates

@@ -165,6 +165,8 @@ class Ledger:
     at_random: bool = False  # inside a group rows were drawn at random: no value decided
     out: NDArray[np.bool_] | None = None  # (n,) rows that were out of the race
     out_reason: str = ""  # why: "it is among the hardest 10 % that beta cuts off"
+    spent: bool = False  # what a taken row was worth is gone: its value no longer compares with the others'
+    overlapping: bool = False  # rows may be drawn for several groups; `group` is the one they count for
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from core.errors import BadBudget
 from core.selection.base import Candidates, Picked
-from core.selection.reasons import first_of
 from core.values import Rows
 
 Pick = Callable[[int], Picked]  # rows to add to the pins -> what a strategy adds
 
 
 def pick_within_tokens(candidates: Candidates, limit: int, pick: Pick, *, nested: bool) -> Picked:
-    """The most rows that `pick` chooses with at most `limit` tokens, those of the pins included.
+    """As many rows as `pick` chooses with at most `limit` tokens, those of the pins included.
 
     A nested strategy's order is cut where the next row would not fit. Of any other, the number of rows is
     found by halving, since another number means other rows: it fits, and one row more does not. Raises
@@ -30,9 +30,22 @@ def pick_within_tokens(candidates: Candidates, limit: int, pick: Pick, *, nested
             f"{limit:,}; unpin some or raise the budget"
         )
     most = min(int(candidates.free.sum()), _most(cost[candidates.free], room))
-    if nested:
-        return _cut(pick, cost, room, most)
-    return _halve(pick, cost, room, most)
+    picked = _cut(pick, cost, room, most) if nested else _halve(pick, cost, room, most)
+    short = bool(picked.shortfall)
+    if short:  # of a number of rows that we guessed: the person asked for none
+        picked = replace(pick(len(picked.rows)), shortfall=0)
+    left = room - int(cost[picked.rows].sum())
+    return replace(picked, warnings=picked.warnings + _said(candidates, picked, left, short))
+
+
+def _said(candidates: Candidates, picked: Picked, left: int, short: bool) -> tuple[str, ...]:
+    """What a person must know of tokens that stay unspent."""
+    rows = len(picked.rows)
+    if short:
+        return (f"only {rows:,} rows can be taken: {left:,} tokens of the budget are not used",)
+    if not rows and candidates.free.any():
+        return (f"nothing is selected: the row that comes first has more than {left:,} tokens",)
+    return ()
 
 
 def _most(cost: Rows, room: int) -> int:
@@ -49,7 +62,7 @@ def _cut(pick: Pick, cost: Rows, room: int, most: int) -> Picked:
         used = np.cumsum(cost[picked.rows])
         fits = int(np.searchsorted(used, room, side="right"))
         if fits < len(picked.rows):
-            return pick(fits) if picked.warnings else first_of(picked, fits)  # they speak of the longer order
+            return pick(fits)  # warnings and ledger speak of an order's end
         if ask >= most or picked.shortfall:
             return picked
         ask = min(most, 2 * ask)

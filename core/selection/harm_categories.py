@@ -182,7 +182,7 @@ def inactive_warning(total: int, categories: int, rule: str) -> tuple[str, ...]:
     """A budget below the number of categories cannot be shared among them (2.5)."""
     if not 0 < total < categories:
         return ()
-    return (f"stratification is inactive: {total} rows for {categories} categories, so {rule}",)
+    return (f"stratification is inactive: {total:,} rows for {categories} categories, so {rule}",)
 
 
 def thin_warning(kind: str, names: Sequence[str], sizes: Sequence[int], share: int) -> tuple[str, ...]:
@@ -190,7 +190,7 @@ def thin_warning(kind: str, names: Sequence[str], sizes: Sequence[int], share: i
     thin = [f"{name} has {size}" for name, size in zip(names, sizes, strict=True) if size < share]
     if not thin:
         return ()
-    return (f"an equal share is {share} rows, and {len(thin)} {kind} have fewer: {listed(thin)}",)
+    return (f"an equal share is {share:,} rows, and {len(thin)} {kind} have fewer: {listed(thin)}",)
 
 
 def listed(names: Sequence[str]) -> str:
@@ -203,9 +203,9 @@ def shortfall_warning(short: int, total: int, t1_only: bool) -> tuple[str, ...]:
     """The pool has fewer rows than the budget."""
     if not short:
         return ()
-    there = f"only {total - short} {_which(t1_only)} are there"
+    there = f"only {total - short:,} {_which(t1_only)} are there"
     never = ", and the -B form never takes T2, T3 or T4 instead" if t1_only else ""
-    return (f"{short} rows of the budget cannot be filled: {there}{never}",)
+    return (f"{short:,} rows of the budget cannot be filled: {there}{never}",)
 
 
 def _which(t1_only: bool) -> str:

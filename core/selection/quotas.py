@@ -128,12 +128,12 @@ def fill(
         even = params.quota == "equal"
         draw.level(budget, water_fill if even else proportional)
         share = (budget + len(pins)) // max(len(labels.numbers), 1) if even else 0
-        said = _lacking(labels, dict.fromkeys(labels.names, share))
+        said = _lacking(labels, dict.fromkeys(labels.names, share), draw, pins)
     else:
         asked = _asked(params, labels)
         quota = _within_budget(params, labels, asked, draw.held, budget)
         draw.shares(quota, budget)
-        said = _squeezed(params, labels, quota) or _lacking(labels, asked, draw.held)
+        said = _squeezed(params, labels, quota, pins, budget) or _lacking(labels, asked, draw, pins)
     draw.spill(budget)
     return Filled(draw.rows, draw.by, said)
 
@@ -169,29 +169,41 @@ def _within_budget(
     return np.asarray(held + beyond(water_fill, goal, budget, held))
 
 
-def _squeezed(params: QuotaParams, labels: Labels, quota: Counts) -> tuple[str, ...]:
+def _squeezed(params: QuotaParams, labels: Labels, quota: Counts, pins: Rows, budget: int) -> tuple[str, ...]:
     """Minimums that the budget could not pay for."""
-    least = sum(min(params.minimum, len(rows)) for rows in labels.members)
-    if params.quota == "custom" or quota.sum() >= least:
+    least = np.array([min(params.minimum, len(rows)) for rows in labels.members], dtype=np.int64)
+    if params.quota == "custom" or (quota >= least).all():
         return ()
+    asked = f"{params.minimum:,} rows of each {labels.kind}"
+    if len(pins):
+        more = int(np.maximum(least - labels.held(pins), 0).sum())
+        return (
+            f"{asked} take {more:,} beside the pins, more than the {budget:,} left of the budget: "
+            "these were shared evenly among them",
+        )
     return (
-        f"{params.minimum:,} rows of each {labels.kind} are {least:,} rows together, more than the budget: "
+        f"{asked} are {int(least.sum()):,} rows together, more than the budget: "
         "it was shared evenly among them",
     )
 
 
-def _lacking(labels: Labels, asked: Mapping[int, int], held: Counts | None = None) -> tuple[str, ...]:
-    """Labels that have fewer rows than asked of them, or fewer than `held` counts for them."""
+def _lacking(labels: Labels, asked: Mapping[int, int], draw: Draw, pins: Rows) -> tuple[str, ...]:
+    """Labels that got fewer rows than asked of them, and where the others of their rows count."""
     place = {int(number): i for i, number in enumerate(labels.numbers)}
+    credit = np.full(len(labels.first), NOBODY)
+    credit[pins], credit[draw.rows] = labels.first[pins], draw.by
     thin = []
     for number, count in asked.items():
-        there = len(labels.members[place[number]]) if number in place else 0
-        got = there if held is None or not there else int(held[place[number]])
-        name = f"{labels.kind} {labels.names[number]}"
-        if there < count:
-            thin.append(f"asked {count:,} of {name}, it has {there:,}")
+        name = f"asked {count:,} of {labels.kind} {labels.names[number]}"
+        mine = credit[labels.members[place[number]]] if number in place else credit[:0]
+        got = int(draw.held[place[number]]) if number in place else 0
+        others = int(((mine != NOBODY) & (mine != place.get(number))).sum())
+        if len(mine) < count:
+            thin.append(f"{name}, it has {len(mine):,}")
+        elif got < count and others and got + others == len(mine):
+            thin.append(f"{name}, {others:,} of its {len(mine):,} count for others")
         elif got < count:
-            thin.append(f"asked {count:,} of {name}, {there - got:,} of its {there:,} count for a rarer one")
+            thin.append(f"{name}, the pins outside it leave it {got:,}")
     return (_listed(thin, "; "),) if thin else ()
 
 

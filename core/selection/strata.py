@@ -49,9 +49,9 @@ def check_finite(name: str, score: Score, rows: Rows) -> None:
         )
 
 
-def tail_size(beta: float, n: int) -> int:
-    """floor(beta * n) with beta taken exactly: 0.29 of 100 is 29, not the 28 of floating point."""
-    return math.floor(Fraction(str(beta)) * n)
+def tail_size(beta: float, n: int, whole: int = 1) -> int:
+    """floor(beta / whole * n), exactly: 0.29 of 100 is 29, not floating point's 28; whole = 100: percent."""
+    return math.floor(Fraction(str(beta)) * n / whole)
 
 
 def split_hard_tail(

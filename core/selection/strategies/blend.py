@@ -120,14 +120,14 @@ def blend(
         labels = _labels(candidates, params, known)
         filled = fill(params, labels, free, pins, budget, choose)
     short = budget - len(filled.rows)
-    said = f"{short} rows of the budget cannot be filled: every row with a behaviour type is already taken"
+    said = f"{short:,} rows of the budget cannot be filled: every row with a behaviour type is already taken"
     penalty = varied.penalty if varied else None
     return Picked(
         filled.rows,
         _reasons(parts, total, penalty, labels, filled),
         short,
         _lacking(candidates, params) + filled.said + ((said,) if short else ()),
-        ledger=_ledger(total, penalty, labels, filled, candidates.usable & ~known),
+        ledger=_ledger(total, varied is not None, labels, filled, candidates.usable & ~known),
     )
 
 
@@ -200,15 +200,15 @@ def _reasons(
 
 def _ledger(
     total: NDArray[np.float64],
-    penalty: NDArray[np.float64] | None,
+    varied: bool,
     labels: Labels | None,
     filled: Filled,
     out: NDArray[np.bool_],
 ) -> Ledger:
     """Every row's total and the label it competed in: its rarest, or the one that took it."""
     ledger = Ledger(
-        value=total if penalty is None else total - penalty,
-        value_name="total utility" if penalty is None else "total utility less likeness",
+        value=total,  # likeness of rows passed over is known only in part, and costs more than the choice
+        value_name="total utility before likeness" if varied else "total utility",
         out=out,
         out_reason="it is blocked or has no behaviour type, and behaviour has a weight",
     )

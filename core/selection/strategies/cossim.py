@@ -7,7 +7,7 @@ inferred. The code's optional normalisation of cosines cannot change the choice 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ from pydantic import Field
 
 from core.errors import MissingInput
 from core.selection.allocation import beyond, category_fill
-from core.selection.base import Candidates, Picked, Reference, strategy
+from core.selection.base import Candidates, Ledger, Picked, Reference, strategy
 from core.selection.draw import NOBODY, Draw, counts_for
 from core.selection.harm_categories import (
     CategoryParams,
@@ -39,7 +39,8 @@ class CossimParams(CategoryParams):
     fill: Literal["water_fill", "paper"] = Field(
         "water_fill",
         description="Rows beyond equal shares: one more for the categories whose next row scores best, or, "
-        "as in the authors' code, the best of the whole pool whatever their category.",
+        "as in the authors' code, the best of the whole pool whatever their category; what that code takes "
+        "beyond the budget is cut, lowest scores first.",
     )
     text: Literal["prompt", "prompt+response"] = Field(
         "prompt+response", description="Text whose vectors are compared; the authors compare both parts."
@@ -102,15 +103,22 @@ def cossim(
         Reasons(len(rows), role, category=names[targets.columns[category]], score=value),
         short,
         _warnings(params, targets, total, short, draw.count - len(rows)) + zero_warning(zero & pool, "rows"),
-        ledger=category_ledger(
-            candidates,
-            params,
-            targets.names,
-            pool,
-            targets.columns[group],
-            score[np.arange(candidates.n), group],
-        ),
+        ledger=_ledger(candidates, params, targets, pool, group, score),
     )
+
+
+def _ledger(
+    candidates: Candidates,
+    params: CossimParams,
+    targets: Targets,
+    pool: NDArray[np.bool_],
+    group: Rows,
+    score: NDArray[np.float64],
+) -> Ledger:
+    """A category may draw any row, so every category overlaps with all others."""
+    value = score[np.arange(candidates.n), group]
+    ledger = category_ledger(candidates, params, targets.names, pool, targets.columns[group], value)
+    return replace(ledger, overlapping=True)
 
 
 def _draw(
@@ -191,7 +199,7 @@ def _warnings(params: CossimParams, targets: Targets, total: int, short: int, ov
         )
     if over:
         said += (
-            f"the authors' rule takes {total + over} rows: the {over} with the lowest score are left out",
+            f"the authors' rule takes {total + over:,} rows: the {over:,} with the lowest score are left out",
         )
     rule = "only the best-scoring categories get a row"
     said += inactive_warning(total, len(targets.columns), rule) + shortfall_warning(

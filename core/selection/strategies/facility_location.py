@@ -79,7 +79,7 @@ def facility_location(
         Reasons(budget, roles, score=gain[len(held) :]),
         warnings=_warnings(len(copies)),
         trace={"objective": np.cumsum(gain)},
-        ledger=Ledger(value=value, value_name="gain in similarity to all rows"),
+        ledger=Ledger(value=value, value_name="gain in similarity to all rows", spent=True),
     )
 
 

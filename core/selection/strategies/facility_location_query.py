@@ -37,7 +37,7 @@ class FacilityLocationQueryParams(Params):
     )
     kernel: Kernel = Field(
         "cos01",
-        description="Similarity: cos01 is (1 + cosine) / 2; cos is the plain cosine.",
+        description="Similarity: cos01 is (1 + cosine) / 2; cos is the cosine, below 0 counts as 0.",
     )
 
 
@@ -75,7 +75,7 @@ def facility_location_query(
         picked,
         Reasons(budget, "near failures", score=added, shares={"coverage": 1.0 - own, "nearness": own}),
         trace={"objective": np.cumsum(gain)},
-        ledger=Ledger(value=left, value_name="gain in similarity to the failures"),
+        ledger=Ledger(value=left, value_name="gain in similarity to the failures", spent=True),
     )
 
 

@@ -80,7 +80,7 @@ def graph_cut(
         Reasons(budget, "typical", score=gain),
         warnings=_warnings(params.redundancy, gain),
         trace={"objective": np.cumsum(np.concatenate([before, gain]))},
-        ledger=Ledger(value=value, value_name="gain of the cut"),
+        ledger=Ledger(value=value, value_name="gain of the cut", spent=True),
     )
 
 

@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from core.selection.base import Candidates, Ledger, Picked, strategy
-from core.selection.distance import Matrix, centred, squares
+from core.selection.distance import Matrix, blocks, centred, squares
 from core.selection.reasons import Reasons
 from core.values import Params, Reporter, Rows
 
-CLOSE = 2e-6  # float32 products of two unit vectors differ by less; nearer rivals are compared in float64
-TIE = 1e-9  # float64 distances that differ by less are equal
-RIVALS = 256  # rivals that are compared; more than that are copies of each other
+CLOSE = 32  # machine epsilons that a product may be off by; nearer rivals are compared in float64
+TIE = 1e-12  # float64 distances that differ by less are equal, in lengths of what they were computed from
 EVERY = 256  # rows between two reports of progress
 
 
@@ -56,7 +55,9 @@ def herding(
         usable[rows],
         Reasons(len(rows), "herding", score=gap[len(pins) :]),
         trace={"mean_gap": gap / np.arange(1, len(gap) + 1)},
-        ledger=Ledger(value=value, value_name="minus the distance from what the mean still lacks"),
+        ledger=Ledger(
+            value=value, value_name="minus the distance from what the mean still lacks", spent=True
+        ),
     )
 
 
@@ -82,7 +83,7 @@ def follow_mean(
         goal -= z[order[t]]
         gap[t] = np.linalg.norm(goal)
         goal += mean
-    return order[len(seeds) :], gap, np.sqrt(np.maximum(_offsets(z, size, goal) + goal @ goal, 0))
+    return order[len(seeds) :], gap, _distances(z, goal)
 
 
 def _offsets(z: Matrix, size: Matrix, goal: NDArray[np.float64]) -> Matrix:
@@ -92,14 +93,21 @@ def _offsets(z: Matrix, size: Matrix, goal: NDArray[np.float64]) -> Matrix:
     return product
 
 
+def _distances(z: Matrix, goal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) distance of each row from the goal, in float64, without the cancellation of a product."""
+    return np.concatenate([np.linalg.norm(z[part] - goal, axis=1) for part in blocks(*z.shape)])
+
+
 def _nearest(z: Matrix, size: Matrix, goal: NDArray[np.float64], taken: NDArray[np.bool_]) -> int:
     """The row to add; where products are too close to tell, in float64, ties by row."""
     offset = _offsets(z, size, goal)
     offset[taken] = np.inf
-    widest = float(np.sqrt(size.max()))
-    scale = widest * (widest + 2 * float(np.linalg.norm(goal)))  # what rounding errors are in proportion to
-    rivals = np.flatnonzero(offset <= float(offset.min()) + CLOSE * scale)[:RIVALS]
+    reach = float(np.linalg.norm(goal))
+    error = (
+        CLOSE * float(np.finfo(z.dtype).eps) * (size + 2 * reach * np.sqrt(size))
+    )  # of each row's own size
+    rivals = np.flatnonzero(offset - error <= (offset + error).min())
     if len(rivals) == 1:
         return int(rivals[0])
-    exact = np.linalg.norm(z[rivals] - goal, axis=1)
-    return int(rivals[np.argmax(exact <= exact.min() + TIE * np.sqrt(scale))])
+    exact = _distances(z[rivals], goal)
+    return int(rivals[np.argmax(exact <= exact.min() + TIE * (reach + float(np.sqrt(size.max()))))])

@@ -20,6 +20,7 @@ from core.selection.farthest import farthest_first, first_of_equals
 from core.selection.outliers import neighbour_distance
 from core.selection.ranking import best
 from core.selection.reasons import Reasons
+from core.selection.strata import tail_size
 from core.values import Params, Reporter, Rows
 
 
@@ -95,7 +96,7 @@ def _outliers(candidates: Candidates, params: KCenterParams) -> Rows:
     usable, free = np.flatnonzero(candidates.usable), np.flatnonzero(candidates.free)
     if params.start == "index":
         free = free[free != params.index]
-    count = min(int(params.ignore_outliers * len(usable) / 100), len(free) - 1)
+    count = min(tail_size(params.ignore_outliers, len(usable), 100), len(free) - 1)
     if count <= 0:
         return free[:0]
     x = candidates.vectors[params.space]
@@ -133,6 +134,7 @@ def _ledger(candidates: Candidates, params: KCenterParams, apart: Rows, value: N
     return Ledger(
         value=value,
         value_name="distance to the nearest chosen row",
+        spent=True,
         out=out,
         out_reason=f"it is among the {params.ignore_outliers:g} % of rows farthest from their 10th nearest, "
         "which need not be covered",

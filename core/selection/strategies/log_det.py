@@ -97,5 +97,5 @@ def log_det(
         usable[picked],
         Reasons(budget, "diverse", score=added),
         trace={"objective": np.cumsum(gain)},
-        ledger=Ledger(value=value, value_name="gain in log-determinant"),
+        ledger=Ledger(value=value, value_name="gain in log-determinant", spent=True),
     )

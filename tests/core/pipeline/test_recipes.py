@@ -218,3 +218,14 @@ def test_a_copied_file_is_a_recipe_under_its_own_name(own):
     saved(own)
     shutil.copy(own.path("recipes", "mine.json"), own.path("recipes", "yours.json"))
     assert [r.name for r in pipeline.recipes(own)] == ["mine", "yours"]
+
+
+def test_a_reference_pool_split_anew_is_another_choice_and_refused_by_name(own, meet):
+    import_rows(own, "other", lambda row: row | {"prompt": f"Other {row['prompt']}"})
+    asked = recipe("facility_location_query", reference="other")
+    meet(own, asked)
+    kept = saved(own, strategy="facility_location_query", reference="other")
+    import_rows(own, "other", lambda row: row | {"prompt": f"Other {row['prompt']}"}, seed=5, replace=True)
+    assert pipeline.choose(own, asked).key != kept.selection
+    with pytest.raises(BadInput, match="the reference pool 'other' has other rows or another split"):
+        pipeline.replay(own, kept)

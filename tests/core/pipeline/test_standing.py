@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.pipeline.standing import apart, ordinal, rounded, standing
-from core.selection import Candidates, Ledger, Picked, Reasons
+from core.selection import Candidates, Ledger, Picked, Reasons, Reference, Score, select
 
 VALUES = np.array([0.9, 0.8, 0.8, 0.5, 0.2, 0.7, np.nan, 0.1])
 GROUPS = np.array([0, 0, 0, 0, 0, 1, 1, -1])
@@ -143,3 +143,127 @@ def test_numbers_are_short_and_tell_what_differs():
     assert [rounded(v) for v in (0.123456, 12.0, 1234.5, -3354.2)] == ["0.123", "12", "1,234", "-3,354"]
     assert apart(0.52, 0.31) == ("0.52", "0.31")
     assert apart(0.52004, 0.52001) == ("0.52004", "0.52001")
+
+
+def placed(strategy, budget, row, params=None, seed=0, **pool):
+    """The row's standing in a real choice."""
+    candidates = Candidates(**pool)
+    found = select(strategy, candidates, budget, params, seed)
+    return standing(found, candidates, found.ledger, row)
+
+
+def scored(values, pins=()):
+    scores = np.asarray(values, dtype=np.float64)
+    return {"n": len(scores), "scores": {"s": Score(scores)}, "taken": np.array(pins, dtype=np.int64)}
+
+
+@pytest.mark.parametrize(("pin", "row"), [(0.1, 2), (0.55, 2), (0.55, 4)])
+def test_a_pin_draws_no_line_and_is_no_rival(pin, row):
+    scores = [0.9, 0.8, 0.7, 0.6, 0.5, pin]
+    found = placed("top", 3, row, {"score": "s"}, **scored(scores, [5]))
+    assert found.counted == "2 of 5 rows were taken and 1 pinned"
+    assert found.verdict == (f"{scores[row]} ranks {ordinal(row + 1)} of 5, the last one taken has 0.8")
+
+
+def test_the_odds_of_a_draw_are_those_of_the_rows_that_were_not_pinned():
+    found = placed("uniform", 50, 99, n=100, taken=np.arange(40))
+    assert found.counted == "10 of 60 rows were taken and 40 pinned"
+    assert found.odds == "; the taken ones were drawn at random, a chance of 16.7 %"
+
+
+def test_a_stratum_that_its_pins_fill_has_no_odds():
+    scores = np.repeat([0.0, 1.0], 20)
+    params = {"score": "s", "strata": 2, "beta": 0.0}
+    full = placed("ccs", 14, 15, params, **scored(scores, range(8)))
+    assert full.counted == "In stratum 0, none of 12 rows was taken: its 8 pinned rows fill its share"
+    assert full.odds == ""
+    other = placed("ccs", 14, 39, params, **scored(scores, range(8)))
+    assert other.counted + other.odds == (
+        "In stratum 1, 6 of 20 rows were taken, drawn at random, a chance of 30 %"
+    )
+
+
+def test_pins_alone_fill_a_budget_without_groups():
+    found = placed("uniform", 3, 9, n=10, taken=np.arange(3))
+    assert found.counted == "None of 7 rows was taken: the 3 pinned rows fill the budget"
+
+
+def test_the_sign_is_that_of_the_first_rows_with_a_score_however_many_pins_come_first():
+    values = np.arange(1.0, 41.0)
+    candidates = Candidates(n=40, taken=np.arange(15, 40))
+    reasons = (*Reasons(25, "pin"), *Reasons(2, "best", score=values[:2]))
+    both = Picked(np.concatenate([candidates.taken, [0, 1]]), reasons)
+    found = standing(both, candidates, Ledger(value=-values, value_name="loss"), 2)
+    assert found.verdict == "3 ranks 3rd of 15, the last one taken has 2"
+
+
+@pytest.mark.parametrize("row", [1, 2, 3])
+def test_k_center_puts_a_copy_of_a_chosen_row_last_in_line(row):
+    x = np.array([[0.0], [0.0], [1.0], [2.0], [4.0], [8.0]])
+    params = {"start": "index", "index": 0}
+    found = placed("k_center", 3, row, params, n=6, vectors={"embedding": x})
+    assert found.verdict == (f"{[0, 1, 2][row - 1]} is now {ordinal(4 - row)} of the 3 rows not taken")
+    taken = placed("k_center", 3, 4, params, n=6, vectors={"embedding": x})
+    assert taken.value is None  # its distance when it was taken is in its reason; the one now is 0
+
+
+@given(st.integers(2, 9), st.integers(0, 99))
+def test_herding_ranks_a_row_among_those_not_taken_and_compares_it_with_no_chosen_one(budget, seed):
+    x = np.random.default_rng(seed).normal(size=(12, 3)).round(1)
+    candidates = Candidates(n=12, vectors={"embedding": x})
+    found = select("herding", candidates, budget)
+    left = sorted(set(range(12)) - set(found.rows.tolist()))
+    ahead = found.ledger.value[left]
+    for row in left:
+        place = ordinal(1 + int((ahead > found.ledger.value[row]).sum()))
+        said = standing(found, candidates, found.ledger, row).verdict
+        assert said.endswith(f"is now {place} of the {len(left)} rows not taken")
+
+
+def harms(*columns, n=6):
+    """Rows of two harm categories."""
+    table = np.zeros((n, 2), dtype=bool)
+    for place, rows in enumerate(columns):
+        table[list(rows), place] = True
+    return {"n": n, "category_names": ("A", "B"), "categories": table}
+
+
+@pytest.mark.parametrize("strategy", ["stratified", "sss"])
+def test_categories_that_share_rows_are_told_without_odds(strategy):
+    found = placed(
+        strategy, 2, 5, n=8, **{k: v for k, v in harms(range(6), (0, 6, 7), n=8).items() if k != "n"}
+    )
+    assert found.counted.startswith("In category A, ")
+    assert "of the 5 rows that count for it" in found.counted
+    assert found.odds in ("", ", drawn at random")
+
+
+@pytest.mark.parametrize("strategy", ["stratified", "sss"])
+def test_categories_that_share_no_row_keep_their_odds(strategy):
+    found = placed(strategy, 4, 1, **harms((0, 1, 2), (3, 4, 5)))
+    assert found.counted + found.odds == (
+        "In category A, 2 of 3 rows were taken, drawn at random, a chance of 66.7 %"
+    )
+
+
+def test_strata_of_clusters_keep_their_odds_where_categories_share_rows():
+    pool = harms(range(6), range(6)) | {"clusters": {"kmeans": np.repeat([0, 1], 3)}}
+    found = placed("stratified", 4, 1, {"label": "kmeans"}, **pool)
+    assert found.odds == ", drawn at random, a chance of 66.7 %"
+
+
+@pytest.mark.parametrize("strategy", ["pss", "cossim"])
+def test_counts_of_a_category_by_likeness_are_of_the_rows_that_count_for_it(strategy):
+    x = np.random.default_rng(0).normal(size=(6, 3))
+    pool = harms((0, 1, 2, 3), (3, 4, 5))
+    space = {"pss": "embedding@prompt", "cossim": "embedding@prompt+response"}[strategy]
+    pool |= {"vectors": {space: x}}
+    if strategy == "cossim":  # any row may be drawn for any category, whatever its labels
+        pool = pool | harms((0, 1, 2), (3, 4, 5))
+        only = np.array([[True, False], [False, True]])
+        pool |= {"references": {space: Reference(x[[0, 5]], ("a", "b"), ("A", "B"), only)}}
+    candidates = Candidates(**pool)
+    found = select(strategy, candidates, 2)
+    row = next(r for r in range(6) if r not in found.rows)
+    said = standing(found, candidates, found.ledger, row).counted
+    assert "rows that count for it w" in said

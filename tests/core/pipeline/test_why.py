@@ -202,3 +202,14 @@ def test_a_strategy_without_a_ledger_is_not_made_to_say_more_than_it_knows(desk)
     assert told(silent, choice.seen.candidates.ids[1]) == (
         'It was taken as number 2 of 3, in the role "mystery", from cluster 5.'
     )
+
+
+def test_pins_are_told_apart_from_the_rows_that_were_drawn(desk):
+    pins = tuple(desk.choose(recipe(rows=10)).seen.candidates.ids[i] for i in (2, 3, 4))
+    choice = desk.choose(recipe(rows=5, pins=pins))
+    n = choice.seen.candidates.n
+    outside = next(i for i in range(n) if i not in choice.picked.rows)
+    assert (
+        f"2 of {n - 3} rows were taken and 3 pinned; the taken ones were drawn at random, "
+        f"a chance of {200 / (n - 3):.3g} %: it was not among them."
+    ) in told(choice, choice.seen.candidates.ids[outside])

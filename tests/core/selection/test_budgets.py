@@ -64,6 +64,36 @@ def test_pins_are_paid_from_the_same_tokens():
         select("uniform", candidates, Budget(tokens=9))
 
 
+def test_pins_are_too_long_for_no_token_at_all():
+    with pytest.raises(BadBudget, match="1 pinned rows have 10 tokens, more than the budget of 0"):
+        select("uniform", replace(pool([10, 10]), taken=np.array([1])), Budget(tokens=0))
+
+
+def test_a_cut_order_has_the_ledger_of_its_own_length():
+    candidates = pool(np.arange(1, 41))
+    cut = select("k_center", candidates, Budget(tokens=200))
+    np.testing.assert_array_equal(
+        cut.ledger.value, select("k_center", candidates, len(cut.rows)).ledger.value
+    )
+
+
+def test_an_empty_choice_says_why():
+    candidates = replace(pool([5, 5, 5, 5, 60]), scores={"loss": Score(np.arange(5.0))})
+    picked = select("top", candidates, Budget(tokens=20), {"score": "loss"})
+    assert len(picked.rows) == 0
+    assert picked.warnings == ("nothing is selected: the row that comes first has more than 20 tokens",)
+
+
+def test_a_shortfall_is_told_in_tokens_since_no_number_of_rows_was_asked():
+    t1 = np.array(["T1"] * 10 + ["T3"] * 90, dtype=object)
+    categories = np.ones((100, 1), dtype=bool)
+    candidates = replace(pool([10] * 100), behaviour=t1, categories=categories, category_names=("threat",))
+    picked = select("sss", candidates, Budget(tokens=500), {"t1_only": True})
+    assert sorted(picked.rows.tolist()) == list(range(10)) and picked.shortfall == 0
+    assert picked.warnings[-1] == "only 10 rows can be taken: 400 tokens of the budget are not used"
+    assert "cannot be filled" not in " ".join(picked.warnings)
+
+
 def test_a_limit_below_every_row_selects_none_and_a_negative_one_is_refused():
     assert len(select("uniform", pool([10, 10]), Budget(tokens=9)).rows) == 0
     assert "nothing is selected" in select("uniform", pool([10, 10]), Budget(tokens=0)).warnings[0]

@@ -131,7 +131,7 @@ def test_a_row_of_two_labels_counts_once_for_the_rarer():
     _, names, said = run(7, pool, quota="custom", table={"theft": 2, "insult": 5})
     assert counts(names) == {"insult": 5, "theft": 2} and said == ()
     _, names, said = run(9, pool, quota="custom", table={"theft": 2, "insult": 7})
-    assert said == ("asked 7 of category insult, 2 of its 7 count for a rarer one",)
+    assert said == ("asked 7 of category insult, 2 of its 7 count for others",)
 
 
 def test_pins_count_for_their_label():
@@ -179,3 +179,60 @@ def test_labels_that_do_not_overlap_get_what_the_rule_gives_their_best_rows(data
         assert filled.rows[filled.by == place].tolist() == mine
     rest = sorted(np.flatnonzero(label < 0), key=lambda r: (-worth[r], r))
     assert filled.rows[filled.by == NOBODY].tolist() == rest[: budget - goal.sum()]
+
+
+def two_clusters(pins):
+    return Candidates(n=200, clusters={"kmeans": np.repeat([0, 1], 100)}, taken=np.arange(pins))
+
+
+def test_pins_beyond_a_minimum_do_not_hide_that_the_budget_was_too_small():
+    _, names, said = run(2, two_clusters(18), quota="minimum", quota_by="kmeans")
+    assert names == ["1", "1"]
+    assert said == (
+        "10 rows of each cluster take 10 beside the pins, more than the 2 left of the budget: "
+        "these were shared evenly among them",
+    )
+    assert run(10, two_clusters(18), quota="minimum", quota_by="kmeans")[2] == ()
+
+
+def test_equal_shares_that_pins_of_others_use_up_are_not_laid_on_an_overlap():
+    _, names, said = run(2, two_clusters(18), quota="equal", quota_by="kmeans")
+    assert names == ["1", "1"]
+    assert said == ("asked 10 of cluster 1, the pins outside it leave it 2",)
+    assert run(2, two_clusters(0), quota="equal", quota_by="kmeans")[2] == ()
+
+
+def test_equal_shares_that_an_overlap_starves_are_said():
+    member = np.zeros((40, 2), dtype=bool)
+    member[:10, 0] = member[:20, 1] = True
+    pool = Candidates(n=40, category_names=("a", "b"), categories=member)
+    _, names, said = run(30, pool, quota="equal")
+    assert counts(names) == {"": 10, "a": 10, "b": 10}
+    assert said == (
+        "asked 15 of category a, it has 10; asked 15 of category b, 10 of its 20 count for others",
+    )
+    assert run(20, pool, quota="equal")[2] == ()
+
+
+def test_row_counts_of_warnings_have_thousands_commas():
+    pool = Candidates(n=6000, clusters={"kmeans": np.repeat([0, 1], [1200, 4800])})
+    (said,) = run(4000, pool, quota="equal", quota_by="kmeans")[2]
+    assert said == "asked 2,000 of cluster 0, it has 1,200"
+
+
+@given(data=st.data(), quota=st.sampled_from(["equal", "minimum"]))
+def test_what_is_said_of_a_label_adds_up_whatever_overlaps(data, quota):
+    n, k = data.draw(st.integers(2, 14)), data.draw(st.integers(1, 3))
+    rows = st.lists(st.booleans(), min_size=n, max_size=n)
+    member = np.array([data.draw(rows) for _ in range(k)], dtype=bool).T
+    pool = Candidates(n=n, category_names=("a", "b", "c")[:k], categories=member)
+    budget, least = data.draw(st.integers(1, n)), data.draw(st.integers(0, 5))
+    _, names, said = run(budget, pool, quota=quota, minimum=least)
+    asked = budget // max(int(member.any(axis=0).sum()), 1) if quota == "equal" else least
+    assert "pins" not in "".join(said)  # there are none
+    for column, name in enumerate(pool.category_names):
+        got = names.count(name)
+        if got < asked and "together" not in "".join(said):
+            has = int(member[:, column].sum())
+            why = f"it has {has}" if has < asked else f"{has - got} of its {has} count for others"
+            assert f"asked {asked} of category {name}, {why}" in said[0]

@@ -204,3 +204,8 @@ def test_agrees_with_a_plain_telling_of_the_sampler(fill, n, m, seed, data):
     )
     want = plain(x.tolist(), vectors.tolist(), member, budget, fill)
     assert set(run(budget, pool=pool, fill=fill).rows.tolist()) == set(want)
+
+
+def test_the_setting_says_that_the_authors_overshoot_is_cut():
+    described = STRATEGIES["cossim"].params.model_fields["fill"].description
+    assert "beyond the budget is cut" in described

@@ -149,3 +149,10 @@ def test_failures_in_one_corner_draw_rows_from_that_corner():
     x = rng.normal(size=(200, 5)) + np.where(np.arange(200) < 40, 4, 0)[:, None]
     pool = pool_of(x, rng.normal(size=(10, 5)) + 4)
     assert (select("facility_location_query", pool, 20).rows < 40).all()
+
+
+def test_a_failure_unlike_every_row_counts_as_nothing_as_the_setting_says():
+    pool = pool_of([(1, 0), (0, 1)], [(-1, 0)])
+    assert scores(select("facility_location_query", pool, 2, {"kernel": "cos"})) == [0, 0]
+    described = module.FacilityLocationQueryParams.model_fields["kernel"].description
+    assert described.endswith("cos is the cosine, below 0 counts as 0.")

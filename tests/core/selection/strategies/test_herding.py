@@ -80,3 +80,37 @@ def test_the_ledger_ranks_what_would_be_next():
 def test_banned_rows_are_no_part_of_the_mean():
     picked = run([0, 1, 5, 900], 3, allowed=np.array([True, True, True, False]))
     assert picked.rows.tolist() == [1, 2, 0]
+
+
+def nearest_by_loop(x, budget):
+    """Every distance in float64 at every step."""
+    x, taken = np.asarray(x, dtype=np.float64), []
+    for t in range(budget):
+        distance = np.linalg.norm((t + 1) * x.mean(axis=0) - x[taken].sum(axis=0) - x, axis=1)
+        distance[taken] = np.inf
+        taken.append(int(distance.argmin()))
+    return taken
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("spread", [1e-2, 1e-4, 1e-6])
+def test_one_far_row_does_not_blur_the_distances_of_all_others(kind, spread):
+    x = np.random.default_rng(0).normal(scale=spread, size=(1000, 4)).astype(kind)
+    x[-1] = (1, 0, 0, 0)
+    pool = Candidates(n=1000, vectors={"embedding": x})
+    assert select("herding", pool, 20).rows.tolist() == nearest_by_loop(x, 20)
+
+
+def test_a_thousand_rows_too_close_for_products_are_all_compared():
+    x = np.array([1.0, 2.0, 3.0], dtype=np.float32) * np.float32(1 / 3) + np.zeros((1000, 1), np.float32)
+    x[:, 0] += np.float32(6e-8) * np.arange(1000)[::-1]  # the mean lies near row 499
+    x[0, 0] -= 300 * np.float32(6e-8) * 2  # and now a little below, at the middle of no neat pattern
+    assert run(x, 12).rows.tolist() == nearest_by_loop(x, 12)
+
+
+def test_the_ledger_tells_distances_apart_that_products_cannot():
+    x = np.random.default_rng(3).normal(scale=1e-5, size=(200, 4)).astype(np.float32)
+    x[-1] = (1, 0, 0, 0)
+    few = run(x, 10)
+    goal = 11 * x.mean(axis=0, dtype=np.float64) - x[few.rows].sum(axis=0, dtype=np.float64)
+    np.testing.assert_allclose(-few.ledger.value, np.linalg.norm(goal - x, axis=1), rtol=1e-9)
