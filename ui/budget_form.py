@@ -8,7 +8,8 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.values import Budget, Pool, Rows
+from core import pipeline
+from core.values import Budget, Pool, Recipe, Rows
 from core.workspace import Workspace
 from ui import state
 
@@ -74,7 +75,14 @@ def _rows(eligible: int) -> Budget:
 
 def _tokens(ws: Workspace, pool: Pool, eligible: Rows) -> Budget:
     """Where the tokens are counted, a slider up to all of them; else a number, counted when it is asked."""
-    counted = state.find(ws, "tokens", pool, model=st.session_state.get("selection.model", ""))
+    kept = st.session_state
+    asked = Recipe(  # of which only the sides that the method trains on, and the tokenizer, are looked at
+        pool=pool.name,
+        strategy="uniform",
+        method=kept.get("selection.method", Recipe.model_fields["method"].default),
+        model=kept.get("selection.model", ""),
+    )
+    counted = pipeline.find_signal(ws, pipeline.request_for("tokens", pool.name, recipe=asked), pool)
     if counted is None:
         state.seed(TOKENS, WITHOUT_COUNT)
         box = st.number_input("Tokens", 0, step=1000, key=TOKENS, persist_state="session")

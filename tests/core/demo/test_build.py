@@ -14,6 +14,7 @@ from core.demo.build import SIGNALS, check, content_of, save_pools
 from core.demo.grammar import Grammar
 from core.errors import StorageError
 from core.pool import bad_rows, eligible, load_pool, read_manifest
+from core.values import Recipe
 from core.workspace import Workspace
 from core.workspace.store import SHIPPED
 
@@ -76,7 +77,7 @@ def test_a_changed_a_missing_and_an_added_file_are_found_out(tmp_path: Path) -> 
 
 def test_every_shipped_signal_is_found_under_its_key_and_nothing_needs_computing(tmp_path: Path) -> None:
     ws = Workspace.open(tmp_path)
-    lacking = [
-        need for need in SIGNALS if pipeline.find_signal(ws, pipeline.request_for(need, "demo")) is None
-    ]
+    recipe = Recipe(pool="demo", strategy="uniform")
+    asked = {need: pipeline.request_for(need, "demo", recipe=recipe) for need in SIGNALS}
+    lacking = [need for need, request in asked.items() if pipeline.find_signal(ws, request) is None]
     assert not lacking  # a stage changed what its signal depends on: build the demo again
