@@ -11,6 +11,10 @@ from core.cli.options import (
     SETTING,
     ExampleOption,
     JsonOption,
+    MethodOption,
+    PercentOption,
+    PoolOption,
+    RowsOption,
     WorkspaceOption,
     example,
     read_settings,
@@ -115,14 +119,10 @@ def select_command(
             "rows that dpo can learn from)."
         ),
     ] = "",
-    pool: Annotated[str, typer.Option(help="Name of the pool (replaces the recipe's).")] = "",
-    method: Annotated[
-        str, typer.Option(help="Repair method whose rows are eligible (replaces the recipe's; default: dpo).")
-    ] = "",
-    percent: Annotated[
-        float | None, typer.Option(help="Budget in percent of the eligible rows (replaces the recipe's).")
-    ] = None,
-    rows: Annotated[int | None, typer.Option(help="Budget in rows (replaces the recipe's).")] = None,
+    pool: PoolOption = "",
+    method: MethodOption = "",
+    percent: PercentOption = None,
+    rows: RowsOption = None,
     tokens: Annotated[
         int | None, typer.Option(help="Budget in tokens of the chosen rows together (replaces the recipe's).")
     ] = None,

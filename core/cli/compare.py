@@ -9,7 +9,15 @@ from typing import Annotated, Any
 import typer
 
 from core import pipeline
-from core.cli.options import JsonOption, WorkspaceOption, show
+from core.cli.options import (
+    JsonOption,
+    MethodOption,
+    PercentOption,
+    PoolOption,
+    RowsOption,
+    WorkspaceOption,
+    show,
+)
 from core.cli.recipes import EXAMPLE, find_recipe
 from core.cli.terminal import Terminal
 from core.values import Recipe
@@ -19,14 +27,6 @@ app = typer.Typer()
 
 RECIPE = "a json file, '-' for standard input, the name of a saved recipe or of a strategy"
 MOST_INTERSECTIONS = 12
-PoolOption = Annotated[str, typer.Option(help="Name of the pool (replaces the recipe's).")]
-MethodOption = Annotated[
-    str, typer.Option(help="Repair method whose rows are eligible (replaces the recipe's; default: dpo).")
-]
-PercentOption = Annotated[
-    float | None, typer.Option(help="Budget in percent of the eligible rows (replaces the recipe's).")
-]
-RowsOption = Annotated[int | None, typer.Option(help="Budget in rows (replaces the recipe's).")]
 
 
 @app.command("compare")

@@ -26,6 +26,14 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as js
 ExampleOption = Annotated[
     bool, typer.Option("--print-example", help="Print an example of the json input and stop.", is_eager=True)
 ]
+PoolOption = Annotated[str, typer.Option(help="Name of the pool (replaces the recipe's).")]
+MethodOption = Annotated[
+    str, typer.Option(help="Repair method whose rows are eligible (replaces the recipe's; default: dpo).")
+]
+PercentOption = Annotated[
+    float | None, typer.Option(help="Budget in percent of the eligible rows (replaces the recipe's).")
+]
+RowsOption = Annotated[int | None, typer.Option(help="Budget in rows (replaces the recipe's).")]
 SETTING = "NAME=VALUE; VALUE is read as json if it can be, else as text"
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from core.selection.distance import nearest, tiles
+from core.selection.distance import nearest, tiles, unit
 from core.values import Rows
 
 
@@ -64,13 +64,11 @@ def redundancy(x: NDArray[np.floating[Any]], rows: Rows, most: int | None = None
     """
     if len(rows) < 2:  # noqa: PLR2004
         return 0.0
-    part = np.asarray(x[rows], dtype=np.float64 if x.dtype == np.float64 else np.float32)
-    length = np.linalg.norm(part, axis=1, keepdims=True)
-    unit = np.divide(part, length, out=np.zeros_like(part), where=length > 0)
+    chosen = unit(x[rows], np.float64 if x.dtype == np.float64 else np.float32)
     sample = fixed_sample(len(rows), most)
-    best, looked = np.full(len(sample), -np.inf), unit[sample]
-    for s, c in tiles(len(sample), len(unit)):
-        cosine = looked[s] @ unit[c].T
+    best, looked = np.full(len(sample), -np.inf), chosen[sample]
+    for s, c in tiles(len(sample), len(chosen)):
+        cosine = looked[s] @ chosen[c].T
         own = np.flatnonzero((sample[s] >= c.start) & (sample[s] < c.stop))
         cosine[own, sample[s][own] - c.start] = -np.inf
         best[s] = np.maximum(best[s], cosine.max(axis=1))

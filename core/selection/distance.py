@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from core.values import Rows
 
@@ -45,6 +45,13 @@ def whole_mean(x: Matrix) -> Matrix:
     """(d,) the mean row in whole numbers, in float64 where x is, else in float32."""
     mean = np.rint(x.mean(axis=0, dtype=np.float64))
     return np.asarray(mean, dtype=np.float64 if x.dtype == np.float64 else np.float32)
+
+
+def unit(x: Matrix, dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    """The rows of x (n, d) at length 1, lengths taken in float64; a row of zeros stays zeros."""
+    length = np.sqrt(np.einsum("ij,ij->i", x, x, dtype=np.float64))[:, None]
+    rows = np.divide(x, length, out=np.zeros(x.shape), where=length > 0)
+    return np.asarray(rows, dtype=dtype)
 
 
 def squares(x: Matrix) -> Matrix:

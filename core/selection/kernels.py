@@ -13,20 +13,13 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from core.selection.distance import Matrix, blocks
+from core.selection.distance import Matrix, blocks, unit
 from core.values import Reporter, Rows
 
 WIDE = 8  # times the usual block: products of many rows at once take half the time
 
 Kernel: TypeAlias = Literal["cos01", "cos"]
 Space: TypeAlias = Literal["embedding", "pca50", "umap10"]
-
-
-def unit(x: Matrix, dtype: DTypeLike = np.float32) -> NDArray[Any]:
-    """The rows of x (n, d) at length 1; a zero row stays zero."""
-    length = np.sqrt(np.einsum("ij,ij->i", x, x, dtype=np.float64))[:, None]
-    rows = np.divide(x, length, out=np.zeros(x.shape), where=length > 0)
-    return np.asarray(rows, dtype=dtype)
 
 
 def features(x: Matrix, kernel: Kernel, dtype: DTypeLike = np.float32) -> NDArray[Any]:

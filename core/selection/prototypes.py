@@ -7,17 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.selection.distance import Matrix, blocks
+from core.selection.distance import Matrix, blocks, unit
 
 Matrix64 = NDArray[np.float64]
-
-
-def unit(x: Matrix) -> Matrix64:
-    """Each row of x (m, d) at length 1; a row of zeros stays zeros."""
-    long = np.asarray(x, dtype=np.float64)
-    length = np.linalg.norm(long, axis=1, keepdims=True)
-    out: Matrix64 = np.divide(long, length, out=np.zeros_like(long), where=length > 0)
-    return out
 
 
 def likeness(x: Matrix, directions: Matrix64) -> tuple[Matrix64, NDArray[np.bool_]]:
@@ -29,7 +21,7 @@ def likeness(x: Matrix, directions: Matrix64) -> tuple[Matrix64, NDArray[np.bool
     """
     found, zero = np.empty((len(x), len(directions))), np.empty(len(x), dtype=bool)
     for s in blocks(len(x), x.shape[1]):
-        part = unit(x[s])
+        part = unit(x[s], np.float64)
         zero[s] = ~part.any(axis=1)
         found[s] = np.round(part @ directions.T, 12)
     return found, zero

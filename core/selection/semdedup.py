@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from core.selection.allocation import group_rows
 from core.selection.base import Candidates
-from core.selection.distance import BLOCK
+from core.selection.distance import BLOCK, unit
 from core.values import Rows, SemDedup
 
 SPACE = "embedding"
@@ -39,7 +39,7 @@ def near_duplicates(candidates: Candidates, dedup: SemDedup, rng: np.random.Gene
     draw = rng.permutation(candidates.n)
     stands = np.full(candidates.n, KEPT, dtype=np.int64)
     for members in group_rows(labels, candidates.usable).values():
-        x = _unit(vectors[members])
+        x = unit(vectors[members], vectors.dtype)
         key = (
             draw[members] if dedup.keep == "random" else _centrality(x) * (1 if dedup.keep == "hard" else -1)
         )
@@ -51,13 +51,6 @@ def near_duplicates(candidates: Candidates, dedup: SemDedup, rng: np.random.Gene
             twin = earlier[place]
             stands[rows[place]] = rows[twin] if stands[rows[twin]] == KEPT else stands[rows[twin]]
     return stands
-
-
-def _unit(x: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """Rows of unit length; a zero row stays zero and is nobody's near-duplicate."""
-    length = np.linalg.norm(x, axis=1, keepdims=True)
-    unit: NDArray[np.floating[Any]] = np.divide(x, length, out=np.zeros_like(x), where=length > 0)
-    return unit
 
 
 def _centrality(x: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

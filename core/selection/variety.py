@@ -11,9 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from core.selection.distance import Matrix, tiles
+from core.selection.distance import Matrix, tiles, unit
 from core.selection.farthest import largest
-from core.selection.prototypes import unit
 from core.values import Reporter, Rows
 
 AHEAD = 512  # rows that are taken from together
@@ -89,7 +88,7 @@ class Varied:
         since = int(self._seen[rows].min(initial=len(self._taken)))
         if since == len(self._taken):
             return
-        x, taken = unit(self._x[rows]), unit(self._x[self._taken[since:]]).T
+        x, taken = unit(self._x[rows], np.float64), unit(self._x[self._taken[since:]], np.float64).T
         for s, c in tiles(len(rows), taken.shape[1]):
             like = _likeness((x[s] @ taken[:, c]).max(axis=1))
             self._like[rows[s]] = np.maximum(self._like[rows[s]], like)
@@ -97,7 +96,7 @@ class Varied:
 
     def _pick(self, rows: Rows, room: int, bound: float, level: int) -> list[int]:
         """Places of the rows to take, in order: those above `bound`, and the first `level` also at it."""
-        x = unit(self._x[rows])
+        x = unit(self._x[rows], np.float64)
         between = _likeness(x @ x.T)
         total, like = self._total[rows].copy(), self._like[rows].copy()
         picked: list[int] = []

@@ -17,6 +17,7 @@ from pydantic import Field
 from core.errors import MissingInput
 from core.selection.allocation import beyond, category_fill
 from core.selection.base import Candidates, Ledger, Picked, Reference, strategy
+from core.selection.distance import unit
 from core.selection.draw import NOBODY, Draw, counts_for
 from core.selection.harm_categories import (
     CategoryParams,
@@ -27,7 +28,7 @@ from core.selection.harm_categories import (
     safety_pool,
     shortfall_warning,
 )
-from core.selection.prototypes import likeness, unit, zero_warning
+from core.selection.prototypes import likeness, zero_warning
 from core.selection.ranking import best
 from core.selection.reasons import Reasons
 from core.values import Reporter, Rows
@@ -166,7 +167,7 @@ def find_targets(candidates: Candidates, reference: Reference) -> Targets:
             f"reference rows {int(single.sum()):,} have exactly one, and none of them one that the pool "
             "has; choose a reference pool with the same category names"
         )
-    hat = unit(reference.vectors)
+    hat = unit(reference.vectors, np.float64)
     used = np.concatenate(list(rows.values()))
     return Targets(
         names,

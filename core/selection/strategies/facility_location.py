@@ -14,9 +14,9 @@ from pydantic import Field
 
 from core.selection.base import Candidates, Ledger, Picked, strategy
 from core.selection.coverage import DENSE_ROWS, NEIGHBOURS, Similarity, Sparse, cover, square
-from core.selection.distance import Matrix
+from core.selection.distance import Matrix, unit
 from core.selection.farthest import first_of_equals
-from core.selection.kernels import Kernel, Space, features, neighbours, unit
+from core.selection.kernels import Kernel, Space, features, neighbours
 from core.selection.reasons import Reasons
 from core.values import Params, Reporter, Rows
 

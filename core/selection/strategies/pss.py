@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from core.selection.base import Candidates, Picked, strategy
+from core.selection.distance import unit
 from core.selection.draw import NOBODY, at_random
 from core.selection.harm_categories import CategoryParams, Harms, behaviour_needs, sample_evenly
-from core.selection.prototypes import likeness, unit, zero_warning
+from core.selection.prototypes import likeness, zero_warning
 from core.selection.ranking import best
 from core.values import Reporter, Rows
 
@@ -62,4 +63,4 @@ def prototypes(x: NDArray[np.floating[Any]], members: list[Rows]) -> NDArray[np.
     """(k, d) the direction of each category's mean vector; members count with the length they have."""
     if not members:
         return np.empty((0, x.shape[1]))
-    return unit(np.stack([x[rows].mean(axis=0, dtype=np.float64) for rows in members]))
+    return unit(np.stack([x[rows].mean(axis=0, dtype=np.float64) for rows in members]), np.float64)

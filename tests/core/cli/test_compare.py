@@ -1,33 +1,17 @@
 """`compare` and `why` at a terminal: the numbers of the page, in a table or as json; mistakes a sentence."""
 
 import json
-import signal
-import sys
 
 import pytest
 
 from core import pipeline
-from core.__main__ import main
 from core.values import Budget, Recipe
 from core.workspace import Workspace
 
 
 @pytest.fixture
-def winnow(small, monkeypatch, capsys):
-    """The command line in this process: (exit code, output, errors); a traceback would come through."""
-    kept = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
-    monkeypatch.setenv("WINNOW_WORKSPACE", str(small.root))
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["core", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        told = capsys.readouterr()
-        return ended.value.code or 0, told.out, told.err
-
-    yield run
-    for number, handler in kept.items():
-        signal.signal(number, handler)
+def winnow(small, command_line):
+    return command_line(small)
 
 
 @pytest.fixture

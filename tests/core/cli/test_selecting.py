@@ -2,15 +2,12 @@
 
 import json
 import shutil
-import signal
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from core import pipeline
-from core.__main__ import main
 from core.pool import read_manifest
 from core.workspace import Workspace
 
@@ -23,21 +20,8 @@ def own(small, tmp_path):
 
 
 @pytest.fixture
-def winnow(own, monkeypatch, capsys):
-    """The command line in this process: (exit code, output, errors); a traceback would come through."""
-    kept = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
-    monkeypatch.setenv("WINNOW_WORKSPACE", str(own.root))
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["core", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        told = capsys.readouterr()
-        return ended.value.code or 0, told.out, told.err
-
-    yield run
-    for number, handler in kept.items():
-        signal.signal(number, handler)
+def winnow(own, command_line):
+    return command_line(own)
 
 
 @pytest.fixture

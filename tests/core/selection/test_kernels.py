@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import core.selection.distance
-from core.selection.kernels import Lists, closest, features, neighbours, unit
+from core.selection.distance import unit
+from core.selection.kernels import Lists, closest, features, neighbours
 from core.values import Silent
 
 

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from core.selection.prototypes import likeness, unit, zero_warning
+from core.selection.distance import unit
+from core.selection.prototypes import likeness, zero_warning
 
 
 def test_a_mean_of_unit_vectors_gives_the_mean_cosine():
     rng = np.random.default_rng(0)
     x, reference = rng.normal(size=(30, 4)).astype(np.float32), rng.normal(size=(7, 4))
-    found, _ = likeness(x, unit(reference).mean(axis=0, keepdims=True))
+    found, _ = likeness(x, unit(reference, np.float64).mean(axis=0, keepdims=True))
     for row, value in zip(x, found[:, 0], strict=True):
         cosines = [row @ v / np.linalg.norm(row) / np.linalg.norm(v) for v in reference]
         assert value == pytest.approx(np.mean(cosines), abs=1e-6)
@@ -18,7 +19,7 @@ def test_a_mean_of_unit_vectors_gives_the_mean_cosine():
 def test_equal_rows_tie_wherever_they_lie():
     rng = np.random.default_rng(1)
     x = np.tile(rng.normal(size=384).astype(np.float32), (9001, 1))
-    found, _ = likeness(x, unit(rng.normal(size=(3, 384))))
+    found, _ = likeness(x, unit(rng.normal(size=(3, 384)), np.float64))
     assert len(np.unique(found, axis=0)) == 1
 
 
