@@ -59,6 +59,10 @@ class Lines:
         """Never: stop with Ctrl-C, nothing half made stays behind."""
         return False
 
+    def asked(self, what: str) -> bool:
+        """Nothing is ever asked for on the way."""
+        return False
+
 
 def build(ws: Workspace, data: Path, minutes: float) -> None:
     """Train what is not there yet, print what it is worth, and write the pools that measure it."""

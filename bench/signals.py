@@ -48,6 +48,10 @@ class Line:
         """Never."""
         return False
 
+    def asked(self, what: str) -> bool:
+        """Nothing is ever asked for on the way."""
+        return False
+
 
 def run_step(name: str, folder: Path) -> dict[str, Any]:
     """Do one step in this process; results go into `folder`."""

@@ -19,6 +19,7 @@ METRICS = "metrics.jsonl"  # one measurement per line
 PROGRESS = "progress.json"
 HEARTBEAT = "heartbeat"  # touched while the worker lives
 STOP = "stop"  # there: a clean stop was asked for
+ASKED = {"evaluate": "evaluate-now", "save": "save-now"}  # there: wanted once, at the next step
 OUTCOME = "outcome.json"  # written last by the worker
 
 HEARTBEAT_S = 2.0

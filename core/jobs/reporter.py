@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import Stopped
-from core.jobs.files import HEARTBEAT, HEARTBEAT_S, METRICS, PROGRESS, STOP, Progress
+from core.jobs.files import ASKED, HEARTBEAT, HEARTBEAT_S, METRICS, PROGRESS, STOP, Progress
 from core.workspace import write_json
 from core.workspace.files import plain
 
@@ -64,6 +64,14 @@ class FileReporter:
     def stopping(self) -> bool:
         """Whether the stop flag lies in the folder."""
         return (self.folder / STOP).exists()
+
+    def asked(self, what: str) -> bool:
+        """Whether the flag of that name lies in the folder; it is taken away."""
+        try:
+            (self.folder / ASKED[what]).unlink()
+        except FileNotFoundError:
+            return False
+        return True
 
 
 @contextmanager

@@ -42,6 +42,7 @@ class LanguageModel:
     hash: str  # of the files it was loaded from; training in place does not change it
     device: str
     context: int  # tokens it can look at
+    decoder: Any = None  # changes the next-token logits while generating (core.lm.decoders); None = nothing
 
 
 def load_model(

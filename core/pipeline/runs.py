@@ -114,6 +114,9 @@ class _Kept:
     def stopping(self) -> bool:
         return self.outer.stopping()
 
+    def asked(self, what: str) -> bool:
+        return self.outer.asked(what)
+
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -134,7 +137,7 @@ def run_repair(ws: Workspace, spec: RepairSpec, reporter: Reporter | None = None
             f"pool {pool.name!r} has changed since the selection {chosen.key} was made; select again"
         )
     spec = _filled(ws, spec, params, chosen)
-    run_id = _run_id(ws, spec, pool)
+    run_id = _run_id(ws, spec, params, pool)
     with ws.lock(f"run-{run_id}", timeout=5):
         if (whole := find_run(ws, run_id)) is not None and _serves(whole, spec):
             return whole
@@ -166,14 +169,16 @@ def _filled(ws: Workspace, spec: RepairSpec, params: Params, chosen: Selection) 
     )
 
 
-def _run_id(ws: Workspace, spec: RepairSpec, pool: Pool) -> str:
+def _run_id(ws: Workspace, spec: RepairSpec, params: RepairParams, pool: Pool) -> str:
     """Hash of all that could change a number of the filled spec's run: contents, where names could lie."""
     return content_key(
         {
-            "spec": spec.model_dump(mode="json", exclude={"name", "evaluation", "keep_model", "device"}),
+            "spec": spec.model_dump(
+                mode="json", exclude={"name", "evaluation", "keep_model", "device", "panel"}
+            ),
             "model": identity(ws, resolve_model(ws, spec.model)),
             "split": pool.split_hash,  # validation rows come from it
-            "normal": identity(ws, resolve_scorer(ws, spec.scorer)) if METHODS[spec.method].normal else "",
+            "normal": identity(ws, resolve_scorer(ws, spec.scorer)) if params.normal else "",
             "evaluation": evaluation_key(ws, spec.evaluation) if spec.evaluation else "",
             "version": RUN_VERSION,
         }
@@ -201,14 +206,14 @@ def _make(
     method = METHODS[spec.method]
     write_json(part / "spec.json", spec)
     lm = open_model(resolve_model(ws, spec.model), spec.device)
-    train, validation = _examples(pool, chosen, method.needs, params.validation_size)
+    train, validation = _examples(pool, chosen, method.columns(params), params.validation_size)
     result = repair(
         lm,
         spec.method,
         train,
         validation,
         params=params,
-        normal=normal_text(ws, lm, spec.normal, spec.scorer, reporter) if method.normal else [],
+        normal=normal_text(ws, lm, spec.normal, spec.scorer, reporter) if params.normal else [],
         seed=spec.seed,
         folder=part,
         keep=spec.keep_model,

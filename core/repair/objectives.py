@@ -33,6 +33,9 @@ class Likelihood:
     def prepare(self, pairs: Sequence[Pair], reporter: Reporter) -> None:
         """Nothing is needed of the untouched model."""
 
+    def skip(self, steps: int) -> None:
+        """Nothing is drawn."""
+
     def loss(self, pairs: Sequence[Pair]) -> Terms:
         """The batch's weighted NLL; its part `nll` is told without the weight."""
         batch = self._batch(pairs)
@@ -57,6 +60,9 @@ class Preferences:
     def __init__(self, lm: LanguageModel, beta: float) -> None:
         self.lm, self.beta = lm, beta
         self.reference: dict[int, torch.Tensor] = {}  # pair number -> (2,) summed log-probabilities
+
+    def skip(self, steps: int) -> None:
+        """Nothing is drawn."""
 
     def prepare(self, pairs: Sequence[Pair], reporter: Reporter) -> None:
         """Summed log-probabilities of both sides of every pair under the model as it is now."""
@@ -120,6 +126,12 @@ class WithKL:
     def prepare(self, pairs: Sequence[Pair], reporter: Reporter) -> None:
         """What the inner objective needs."""
         self.inner.prepare(pairs, reporter)
+
+    def skip(self, steps: int) -> None:
+        """Pass over the normal texts of the first steps."""
+        self.inner.skip(steps)
+        for _ in range(steps):
+            next(self.draws)
 
     def loss(self, pairs: Sequence[Pair]) -> Terms:
         """The inner loss plus KL over the real positions of the normal texts."""

@@ -10,7 +10,8 @@ from core.errors import MissingInput
 from core.lm.load import LanguageModel
 from core.lm.tokenise import Encoded, encode_pairs
 from core.repair.base import METHODS, KLParams, MethodSpec, RepairParams, Setting
-from core.training.checkpoints import Keep, save, snapshot, weights_hash
+from core.repair.scopes import open_scope
+from core.training.checkpoints import Keep, save, snapshot, weights_hash, weights_of
 from core.training.loop import Pair, train
 from core.values import Example, Frozen, Params, Reporter, Silent, settings
 
@@ -54,11 +55,13 @@ def repair(
     """
     spec = METHODS[method]
     chosen = settings(spec.params, params, f"repair method {method!r}")
-    _check(spec, examples, normal)
-    usable = [e for e in validation if not _lacking(spec, e)][: chosen.validation_size]
+    _check(spec, chosen, examples, normal)
+    usable = [e for e in validation if not _lacking(spec, chosen, e)][: chosen.validation_size]
     pairs = tokenised(lm, [*examples, *usable], chosen)
-    before = snapshot(lm.model)
-    objective, scope = spec.build(Setting(lm, chosen, _normal(lm, normal, chosen), seed))
+    before = snapshot(weights_of(lm.model))
+    (phase,) = spec.phases
+    objective = phase.build(Setting(lm, chosen, _normal(lm, normal, chosen), seed))
+    scope = open_scope(lm, chosen)
     done = train(
         lm,
         objective,
@@ -70,7 +73,7 @@ def repair(
         before=before,
         reporter=reporter or Silent(),
     )
-    lm.model.requires_grad_(True)
+    scope.close()
     save(lm, folder / "model", keep, before)
     return RepairResult(
         steps=done.steps,
@@ -85,7 +88,7 @@ def repair(
         validations=tuple(done.validations),
         block_counts=dict(sorted(done.block_counts.items())),
         final=done.final,
-        weights=weights_hash(snapshot(lm.model, before)),
+        weights=weights_hash(snapshot(weights_of(lm.model), before)),
     )
 
 
@@ -119,22 +122,24 @@ def _normal(lm: LanguageModel, texts: Sequence[str], params: RepairParams) -> li
     return [text for text in encoded if text.scored > 0]
 
 
-def _lacking(spec: MethodSpec, example: Example) -> list[str]:
-    return [column for column in spec.needs if not getattr(example, column).strip()]
+def _lacking(spec: MethodSpec, params: RepairParams, example: Example) -> list[str]:
+    return [column for column in spec.columns(params) if not getattr(example, column).strip()]
 
 
-def _check(spec: MethodSpec, examples: Sequence[Example], normal: Sequence[str]) -> None:
+def _check(
+    spec: MethodSpec, params: RepairParams, examples: Sequence[Example], normal: Sequence[str]
+) -> None:
     if not examples:
         raise MissingInput(f"{spec.title} was given no examples; select at least one")
-    lacking = [(e, missing) for e in examples if (missing := _lacking(spec, e))]
+    lacking = [(e, missing) for e in examples if (missing := _lacking(spec, params, e))]
     if lacking:
         first, missing = lacking[0]
         raise MissingInput(
-            f"{spec.title} needs the columns {' and '.join(spec.needs)} filled; {len(lacking)} of "
+            f"{spec.title} needs the columns {' and '.join(spec.columns(params))} filled; {len(lacking)} of "
             f"{len(examples)} examples lack some (first: {first.id!r} has no {' and no '.join(missing)}); "
             "select rows that have them, or take another method"
         )
-    if spec.normal and not any(text.strip() for text in normal):
+    if params.normal and not any(text.strip() for text in normal):
         raise MissingInput(
             f"{spec.title} needs normal text for its KL term and was given none; sample it from "
             "the model first"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from core.lm.load import LanguageModel, blocks
 from core.lm.logprobs import token_logprobs
 from core.lm.tokenise import collate
-from core.training.loop import Choice, Pair
+from core.repair.base import RepairParams
+from core.training.loop import Choice, Pair, Scope
 from core.training.losses import nll
+from core.values import Reporter
 
 if TYPE_CHECKING:
     import torch
@@ -20,11 +22,22 @@ class AllWeights:
     """Every weight moves in every step."""
 
     def __init__(self, lm: LanguageModel) -> None:
+        self.lm = lm
         lm.model.requires_grad_(True)
+
+    def prepare(self, pairs: Sequence[Pair], reporter: Reporter) -> None:
+        """Nothing is looked at."""
+
+    def movable(self) -> dict[str, torch.nn.Parameter]:
+        """All of them."""
+        return dict(self.lm.model.named_parameters())
 
     def choose(self, pairs: Sequence[Pair]) -> Choice:
         """No choice."""
         return Choice()
+
+    def close(self) -> None:
+        """Nothing to undo."""
 
 
 class DynamicBlock:
@@ -37,6 +50,18 @@ class DynamicBlock:
         self.lm = lm
         lm.model.requires_grad_(False)
         self.blocks = [list(block.parameters()) for block in blocks(lm.model)]
+
+    def prepare(self, pairs: Sequence[Pair], reporter: Reporter) -> None:
+        """Nothing is looked at: each step chooses anew."""
+
+    def movable(self) -> dict[str, torch.nn.Parameter]:
+        """The weights of all blocks."""
+        inside = {id(weight) for block in self.blocks for weight in block}
+        return {name: w for name, w in self.lm.model.named_parameters() if id(w) in inside}
+
+    def close(self) -> None:
+        """Every weight may move again."""
+        self.lm.model.requires_grad_(True)
 
     def choose(self, pairs: Sequence[Pair]) -> Choice:
         """Go backward for the bad halves of these pairs; then only the chosen block requires gradients.
@@ -57,6 +82,12 @@ class DynamicBlock:
     def _open(block: Sequence[torch.nn.Parameter], move: bool) -> None:
         for weight in block:
             weight.requires_grad_(move)
+
+
+def open_scope(lm: LanguageModel, params: RepairParams) -> Scope:
+    """The scope that the settings name; made after the objective, which sees the untouched model."""
+    scopes: dict[str, Callable[[LanguageModel], Scope]] = {"all": AllWeights, "dynamic": DynamicBlock}
+    return scopes[params.scope](lm)
 
 
 def sensitivities(loss: torch.Tensor, blocks: Sequence[Sequence[torch.nn.Parameter]]) -> tuple[float, ...]:

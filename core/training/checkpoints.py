@@ -18,24 +18,30 @@ Weights = Mapping[str, "torch.Tensor"]
 Keep = Literal["full", "changed", "none"]
 
 
-def snapshot(model: Any, before: Weights | None = None) -> dict[str, torch.Tensor]:
-    """A copy of all weights in main memory; tensors equal to those in `before` are shared with it."""
+def snapshot(weights: Weights, before: Weights | None = None) -> dict[str, torch.Tensor]:
+    """A copy of these weights in main memory; tensors equal to those of `before` are shared with it."""
     import torch
 
     kept = {}
-    for name, weight in model.named_parameters():
+    for name, weight in weights.items():
         there = weight.detach().to("cpu", copy=True)
-        kept[name] = before[name] if before is not None and torch.equal(there, before[name]) else there
+        same = before is not None and name in before and torch.equal(there, before[name])
+        kept[name] = before[name] if before is not None and same else there
     return kept
 
 
-def restore(model: Any, weights: Weights) -> None:
-    """Put the copied weights back into the model."""
+def restore(weights: Weights, copies: Weights) -> None:
+    """Put the copies back in place."""
     import torch
 
     with torch.no_grad():
-        for name, weight in model.named_parameters():
-            weight.copy_(weights[name])
+        for name, weight in weights.items():
+            weight.copy_(copies[name])
+
+
+def weights_of(model: Any) -> dict[str, torch.Tensor]:
+    """All weights of the model by name, in place."""
+    return dict(model.named_parameters())
 
 
 def weights_hash(weights: Weights) -> str:
@@ -65,7 +71,7 @@ def save(lm: LanguageModel, folder: Path, keep: Keep, base: Weights) -> None:
                 lm.model.save_pretrained(part)
             lm.tokenizer.save_pretrained(part)
             return
-        now = snapshot(lm.model, base)
+        now = snapshot(weights_of(lm.model), base)
         changed = {name: values for name, values in now.items() if values is not base[name]}
         save_file(changed, part / CHANGED)
         write_json(part / BASE, {**_base(lm, folder), "changed": sorted(changed)})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -37,6 +37,8 @@ class Pair:
     number: int  # its place among all examples of the run, validation included
     good: Encoded
     bad: Encoded
+    good_mask: tuple[bool, ...] = ()  # per token of good.ids: penalised; () = none
+    bad_mask: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,36 @@ class Objective(Protocol):
     def validate(self, pairs: Sequence[Pair]) -> torch.Tensor:
         """One value per pair that has any, lower is better."""
 
+    def skip(self, steps: int) -> None:
+        """Draw what the first `steps` steps would have drawn: a resumed run goes on with the same numbers."""
+
 
 class Scope(Protocol):
-    """Which weights may move."""
+    """Which weights may move; a run uses one scope once."""
+
+    def prepare(self, pairs: Sequence[Pair], reporter: Reporter) -> None:
+        """Look, before training, at what is needed of the untouched model."""
+
+    def movable(self) -> dict[str, torch.nn.Parameter]:
+        """By name, every weight that any step of the run may move: those are kept, and restored."""
 
     def choose(self, pairs: Sequence[Pair]) -> Choice:
         """Let exactly the weights of this step's choice require gradients."""
+
+    def close(self) -> None:
+        """Leave a plain model behind: adapters are merged, every weight may require gradients again."""
+
+
+class Watch(Protocol):
+    """Looks at the model while it trains; moves nothing and draws from no generator of the run."""
+
+    every: int  # steps from one look to the next; 0 = only when asked
+
+    def look(self, step: int) -> Mapping[str, Any]:
+        """What a small fixed panel shows at this step, recorded as {"step": step, "panel": ...}."""
+
+    def keep(self, step: int) -> str:
+        """Write the model as it is now; where, as a sentence for the metrics."""
 
 
 @dataclass
@@ -129,6 +155,7 @@ def train(
     began = time.perf_counter()
     with precision(lm.device, params):
         objective.prepare([*pairs, *held_out], reporter)
+        scope.prepare(pairs, reporter)
     total = total_steps(len(pairs), params)
     run.validate(0)
     for rows in batches(len(pairs), params.batch, np.random.default_rng([seed, 0])):
@@ -161,7 +188,8 @@ class _Run:
         self.held_out, self.params, self.reporter = held_out, params, reporter
         self.optimizer = optimizer(lm.model, params.lr)
         self.stopping = EarlyStopping(params.patience)
-        self.best: Weights = before
+        self.movable = scope.movable()
+        self.best: Weights = snapshot(self.movable, before)
         self.done = Trained()
         self.last_validation = 0
 
@@ -259,7 +287,7 @@ class _Run:
         if self.stopping.better(value):
             self.done.best_step, self.done.best = step, value
             if step:
-                self.best = snapshot(self.lm.model, self.best)
+                self.best = snapshot(self.movable, self.best)
         self.reporter.record(
             {
                 "step": step,
@@ -284,7 +312,7 @@ class _Run:
             reason = self.done.stopped_early
             self.validate(self.done.steps)
             self.done.stopped_early = reason or self.done.stopped_early
-        restore(self.lm.model, self.best)
+        restore(self.movable, self.best)
 
 
 def precision(device: str, params: TrainingParams) -> AbstractContextManager[Any]:

@@ -28,10 +28,13 @@ from core.values.repair import (
     EvaluationSpec,
     HeldOut,
     Measure,
+    Mix,
     NormalText,
+    Panel,
     RepairSpec,
 )
 from core.values.selection import Budget, Reason, Recipe, Selection, SemDedup
+from core.values.study import StudyMethod, StudySpec, StudyStrategy
 
 __all__ = [
     "BEHAVIOURS",
@@ -48,7 +51,9 @@ __all__ = [
     "Frozen",
     "HeldOut",
     "Measure",
+    "Mix",
     "NormalText",
+    "Panel",
     "Params",
     "Pool",
     "Reason",
@@ -60,6 +65,9 @@ __all__ = [
     "Selection",
     "SemDedup",
     "Silent",
+    "StudyMethod",
+    "StudySpec",
+    "StudyStrategy",
     "Template",
     "examples",
     "settings",

@@ -73,9 +73,12 @@ class Reporter(Protocol):
     def stopping(self) -> bool:
         """Whether a clean stop was asked for; training loops look, finish the step and keep the best."""
 
+    def asked(self, what: str) -> bool:
+        """Whether `what` ("evaluate", "save") was asked for since the last look; looking takes it away."""
+
 
 class Silent:
-    """A Reporter that says nothing and never stops: the default for library use and tests."""
+    """A Reporter that says nothing, never stops and asks nothing: the default for library use and tests."""
 
     def progress(self, done: int, total: int, what: str) -> None:
         """Do nothing."""
@@ -85,4 +88,8 @@ class Silent:
 
     def stopping(self) -> bool:
         """Never stop."""
+        return False
+
+    def asked(self, what: str) -> bool:
+        """Ask nothing."""
         return False

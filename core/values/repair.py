@@ -54,6 +54,12 @@ class Evaluation(Frozen):
     metrics: dict[str, Measure]  # emt, tp, toxicity_mean, toxic_fraction, perplexity, bits_per_byte ...
     by_category: dict[str, dict[str, Measure]] = {}
     texts: dict[str, dict[str, Measure]] = {}  # text set -> perplexity, perplexity_strided, bits_per_byte
+    lambada: dict[str, dict[str, Measure]] = {}  # text set -> last_word_accuracy, last_word_perplexity
+    requests: dict[str, dict[str, Measure]] = {}  # set -> refusal_safe, refusal_unsafe, harmful_compliance ..
+    judge: str = ""  # classifier of harmful answers, "" = none: compliance is then "did not refuse"
+    judge_hash: str = ""
+    fluency: str = ""  # model that judged how natural the continuations read
+    fluency_hash: str = ""
     failed_generations: int = 0
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -77,6 +83,20 @@ class EvaluationSpec(Asked):
     joined: tuple[str, ...] = Field(
         (), description="Of these, the ones glued by two newlines, as WikiText-2."
     )
+    lambada: tuple[str, ...] = Field(
+        (), description="Pools whose held-out texts' last word is predicted (LAMBADA)."
+    )
+    requests: tuple[str, ...] = Field(
+        (),
+        description="Pools whose held-out requests are answered: refusal of safe, compliance with unsafe.",
+    )
+    request_tokens: int = Field(64, ge=1, description="Tokens per answer to a request.")
+    judge: str = Field(
+        "", description="Classifier that says whether an answer is harmful; empty = refusals only."
+    )
+    fluency: str = Field(
+        "", description="Larger model whose perplexity of the continuations is told; empty = none."
+    )
 
 
 class NormalText(Asked):
@@ -87,6 +107,23 @@ class NormalText(Asked):
     top_p: float = Field(0.9, gt=0, le=1)
     max_toxicity: float = Field(0.5, ge=0, le=1, description="Texts scored above this are dropped.")
     seed: Seed = 0
+
+
+class Mix(Asked):
+    """Benign rows trained together with the selected safety rows (behaviour-and-prism 2.1)."""
+
+    pool: str = Field("", description="Pool of the benign rows; empty = the selection's own.")
+    rows: int = Field(1000, ge=1, description="Benign rows added (m); the paper: 20,000 to 100 safety rows.")
+    seed: Seed = 0
+
+
+class Panel(Asked):
+    """A small fixed set of validation rows that is looked at while training goes on; moves no weight."""
+
+    every: int = Field(25, ge=0, description="Steps from one look to the next; 0 = only when asked.")
+    prompts: int = Field(40, ge=0, description="Prompts continued greedily and scored.")
+    texts: int = Field(64, ge=0, description="Documents whose perplexity and KL are told.")
+    samples: int = Field(10, ge=0, description="Continuations shown before and after.")
 
 
 class RepairSpec(Asked):
@@ -101,6 +138,9 @@ class RepairSpec(Asked):
     model: str = ""
     seed: Seed = 0
     normal: NormalText = NormalText()
+    mix: Mix | None = Field(None, description="Benign rows to train together with the selected ones.")
+    token_mask: str = Field("", description="Key of the stored token mask, for methods that penalise tokens.")
+    panel: Panel = Panel()
     evaluation: EvaluationSpec | None = Field(None, description="What to measure afterwards; null = nothing.")
     scorer: str = Field("", description="Scorer that filters normal text; empty = the pool's default.")
     keep_model: Literal["full", "changed", "none"] = "changed"

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from core.repair.base import METHODS, MethodSpec, RepairParams, Setting
+from core.repair.base import METHODS, MethodSpec, Phase, RepairParams, Setting
 from core.repair.objectives import Likelihood
-from core.repair.scopes import AllWeights
-from core.training.loop import Objective, Scope
+from core.training.loop import Objective
 
 
 class DAPTParams(RepairParams):
@@ -23,9 +22,9 @@ class DAPTParams(RepairParams):
     score_prompt: bool = Field(True, description="Learn the prompt's tokens too, as plain text.")
 
 
-def build(setting: Setting) -> tuple[Objective, Scope]:
+def build(setting: Setting) -> Objective:
     """NLL of the whole text, all weights."""
-    return Likelihood(setting.lm), AllWeights(setting.lm)
+    return Likelihood(setting.lm)
 
 
 METHODS.add(
@@ -35,6 +34,6 @@ METHODS.add(
         source="arXiv:2004.10964",
         needs=("response",),
         params=DAPTParams,
-        build=build,
+        phases=(Phase(build),),
     ),
 )

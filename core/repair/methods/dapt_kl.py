@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from core.repair.base import METHODS, KLParams, MethodSpec, Setting
+from core.repair.base import METHODS, KLParams, MethodSpec, Phase, Setting
 from core.repair.objectives import Likelihood, WithKL
-from core.repair.scopes import AllWeights
-from core.training.loop import Objective, Scope
+from core.training.loop import Objective
 
 
 class DAPTKLParams(KLParams):
@@ -22,9 +21,9 @@ class DAPTKLParams(KLParams):
     score_prompt: bool = Field(True, description="Learn the prompt's tokens too, as plain text.")
 
 
-def build(setting: Setting) -> tuple[Objective, Scope]:
+def build(setting: Setting) -> Objective:
     """Weighted NLL of the whole text + KL on normal text, all weights."""
-    return WithKL(Likelihood(setting.lm, setting.params.alpha), setting), AllWeights(setting.lm)
+    return WithKL(Likelihood(setting.lm, setting.params.alpha), setting)
 
 
 METHODS.add(
@@ -34,7 +33,6 @@ METHODS.add(
         source="doi:10.1145/3715775",
         needs=("response",),
         params=DAPTKLParams,
-        build=build,
-        normal=True,
+        phases=(Phase(build),),
     ),
 )

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from core.repair.base import METHODS, MethodSpec, RepairParams, Setting
+from core.repair.base import METHODS, MethodSpec, Phase, RepairParams, Setting
 from core.repair.objectives import Preferences
-from core.repair.scopes import AllWeights
-from core.training.loop import Objective, Scope
+from core.training.loop import Objective
 
 
 class DPOParams(RepairParams):
@@ -22,9 +21,9 @@ class DPOParams(RepairParams):
     beta: float = Field(0.1, gt=0, description="How strongly the policy is held to the reference.")
 
 
-def build(setting: Setting) -> tuple[Objective, Scope]:
+def build(setting: Setting) -> Objective:
     """DPO loss over pairs, all weights."""
-    return Preferences(setting.lm, setting.params.beta), AllWeights(setting.lm)
+    return Preferences(setting.lm, setting.params.beta)
 
 
 METHODS.add(
@@ -34,7 +33,7 @@ METHODS.add(
         source="arXiv:2305.18290",
         needs=("response", "rejected"),
         params=DPOParams,
-        build=build,
+        phases=(Phase(build),),
         reads_all=True,
     ),
 )

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from core.repair.base import METHODS, MethodSpec, RepairParams, Setting
+from core.repair.base import METHODS, MethodSpec, Phase, RepairParams, ScopeName, Setting
 from core.repair.objectives import Likelihood
-from core.repair.scopes import DynamicBlock
-from core.training.loop import Objective, Scope
+from core.training.loop import Objective
 
 
 class IRepairParams(RepairParams):
     """Settings of IRepair."""
 
+    scope: ScopeName = Field("dynamic", description="Weights that may move; dynamic is the method's own.")
     lr: float = Field(
         2e-5, gt=0, le=1, description="Learning rate; RMSprop's first steps are ten times larger."
     )
@@ -25,9 +25,9 @@ class IRepairParams(RepairParams):
     )
 
 
-def build(setting: Setting) -> tuple[Objective, Scope]:
+def build(setting: Setting) -> Objective:
     """Weighted NLL of the good response, the block with the largest gradient of the bad one."""
-    return Likelihood(setting.lm, setting.params.alpha), DynamicBlock(setting.lm)
+    return Likelihood(setting.lm, setting.params.alpha)
 
 
 METHODS.add(
@@ -37,6 +37,6 @@ METHODS.add(
         source="doi:10.1145/3715775",
         needs=("response", "rejected"),
         params=IRepairParams,
-        build=build,
+        phases=(Phase(build),),
     ),
 )

@@ -8,23 +8,23 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from core.repair.base import METHODS, KLParams, MethodSpec, Setting
+from core.repair.base import METHODS, KLParams, MethodSpec, Phase, ScopeName, Setting
 from core.repair.objectives import Likelihood, WithKL
-from core.repair.scopes import DynamicBlock
-from core.training.loop import Objective, Scope
+from core.training.loop import Objective
 
 
 class IRepairKLParams(KLParams):
     """Settings of IRepair with KL."""
 
+    scope: ScopeName = Field("dynamic", description="Weights that may move; dynamic is the method's own.")
     lr: float = Field(
         5e-5, gt=0, le=1, description="Learning rate; RMSprop's first steps are ten times larger."
     )
 
 
-def build(setting: Setting) -> tuple[Objective, Scope]:
+def build(setting: Setting) -> Objective:
     """Weighted NLL of the good response + KL on normal text, the block the bad one points at."""
-    return WithKL(Likelihood(setting.lm, setting.params.alpha), setting), DynamicBlock(setting.lm)
+    return WithKL(Likelihood(setting.lm, setting.params.alpha), setting)
 
 
 METHODS.add(
@@ -34,7 +34,6 @@ METHODS.add(
         source="doi:10.1145/3715775",
         needs=("response", "rejected"),
         params=IRepairKLParams,
-        build=build,
-        normal=True,
+        phases=(Phase(build),),
     ),
 )

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from core.repair.base import METHODS, MethodSpec, RepairParams, Setting
+from core.repair.base import METHODS, MethodSpec, Phase, RepairParams, Setting
 from core.repair.objectives import Likelihood
-from core.repair.scopes import AllWeights
-from core.training.loop import Objective, Scope
+from core.training.loop import Objective
 
 
 class SFTParams(RepairParams):
@@ -22,9 +21,9 @@ class SFTParams(RepairParams):
     )
 
 
-def build(setting: Setting) -> tuple[Objective, Scope]:
+def build(setting: Setting) -> Objective:
     """NLL of the good response, all weights."""
-    return Likelihood(setting.lm), AllWeights(setting.lm)
+    return Likelihood(setting.lm)
 
 
 METHODS.add(
@@ -34,6 +33,6 @@ METHODS.add(
         source="arXiv:2203.02155",
         needs=("response",),
         params=SFTParams,
-        build=build,
+        phases=(Phase(build),),
     ),
 )

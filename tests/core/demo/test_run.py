@@ -27,6 +27,9 @@ class Counting(Silent):
     def stopping(self) -> bool:
         return self._stop
 
+    def asked(self, what):
+        return False
+
 
 def test_results_come_in_the_order_of_the_work_and_progress_counts_finished_pieces() -> None:
     reporter = Counting()

@@ -135,8 +135,8 @@ def test_a_method_says_that_it_reads_every_row_first_exactly_when_it_does(tiny_l
     lm = tiny_lm()
     for name in METHODS:
         spec, reporter = METHODS[name], Counts()
-        objective, _ = spec.build(Setting(lm, spec.params(), [pairs[0].good], 0))
-        objective.prepare(pairs, reporter)
+        for phase in spec.phases:
+            phase.build(Setting(lm, spec.params(), [pairs[0].good], 0)).prepare(pairs, reporter)
         assert (sum(reporter.most.values()) >= len(pairs)) == spec.reads_all, name
 
 

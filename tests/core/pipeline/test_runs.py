@@ -98,6 +98,9 @@ class StopsAtOnce(Silent):
     def stopping(self) -> bool:
         return True
 
+    def asked(self, what):
+        return False
+
 
 def test_a_clean_stop_keeps_the_best_weights_and_is_no_answer_to_the_whole_run(demo):
     stopped = pipeline.run_repair(demo, spec(), StopsAtOnce())

@@ -101,7 +101,7 @@ def test_kl_runs_over_real_positions_only(lm, pairs, normal, direction):
 
 def test_the_loss_is_alpha_times_nll_plus_kl_and_validation_is_the_nll(lm, pairs, normal):
     params = METHODS["irepair_kl"].params(alpha=0.25)
-    objective, _ = METHODS["irepair_kl"].build(Setting(lm, params, normal, 0))
+    objective = METHODS["irepair_kl"].phases[0].build(Setting(lm, params, normal, 0))
     nudge(lm)
     terms = objective.loss(pairs)
     parts = {k: float(v.detach()) for k, v in terms.parts.items()}

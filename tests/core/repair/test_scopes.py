@@ -11,7 +11,7 @@ from core.lm.load import LanguageModel, blocks
 from core.lm.tokenise import Encoded
 from core.repair.objectives import Likelihood
 from core.repair.scopes import DynamicBlock, sensitivities, strongest
-from core.training.checkpoints import snapshot
+from core.training.checkpoints import snapshot, weights_of
 from core.training.loop import Pair, optimizer
 from core.training.losses import kl
 
@@ -97,13 +97,13 @@ def test_after_each_step_only_the_chosen_blocks_weights_differ(tiny_lm, kind):
                 for name, w in lm.model.named_parameters():
                     if name in members[block] and name.endswith(("c_proj.weight", "dense_4h_to_h.weight")):
                         w.mul_(factor)
-        before = snapshot(lm.model)
+        before = snapshot(weights_of(lm.model))
         choice = scope.choose(pairs)
         objective.loss(pairs).loss.backward()
         assert {n for n, w in lm.model.named_parameters() if w.grad is not None} == members[choice.block]
         rmsprop.step()
         rmsprop.zero_grad(set_to_none=True)
-        after = snapshot(lm.model, before)
+        after = snapshot(weights_of(lm.model), before)
         moved = {n for n in after if after[n] is not before[n]}
         assert moved and moved <= members[choice.block]
         seen.add(choice.block)
