@@ -6,6 +6,7 @@
   + MissingInput     a step lacks an input that an earlier step makes
   + BadBudget        the number of examples asked for cannot be met
   + BadModel         a model, tokenizer or scorer folder cannot be loaded
+  + OutOfMemory      the device or the machine has too little memory for what was asked
   + StorageError     the workspace cannot be read or written (disk full, no permission, in use)
   + Stopped          the user asked the work to stop
 * BrokenContract     a plugin returned something its contract forbids (our bug, shown as a traceback)
