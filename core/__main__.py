@@ -10,7 +10,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import typer
 
-from core.cli import choose, compare, demo, jobs, pools, recipes, repairs
+from core.cli import choose, compare, demo, density, jobs, models, pools, recipes, repairs, studies
 from core.errors import Stopped, WinnowError
 
 app = typer.Typer(
@@ -24,7 +24,11 @@ app.add_typer(choose.app)
 app.add_typer(compare.app)
 app.add_typer(recipes.app, name="recipe")
 app.add_typer(repairs.app)
+app.add_typer(models.app)
+app.add_typer(density.app)
 app.add_typer(repairs.run_app, name="run")
+app.add_typer(studies.app, name="study")
+app.add_typer(studies.against_app)
 app.add_typer(jobs.app, name="job")
 app.add_typer(demo.app, name="demo")
 

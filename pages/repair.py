@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui import guards, repair_views, state
+from ui import density_view, guards, repair_form, repair_views, state
 
 ws = state.workspace()
 st.title("Repair")
@@ -19,7 +19,8 @@ with guards.sentences():
     )
     inputs, live = st.columns([4, 7], gap="large")
     with inputs:
-        repair_views.form(ws, pool)
+        repair_form.form(ws, pool)
     with live:
         repair_views.jobs(ws)
+    density_view.show(ws, pool)
     repair_views.finished(ws, pool)

@@ -1,11 +1,10 @@
-"""Trade-off: what the repairs bought (toxicity reduction) and what they cost (perplexity increase)."""
+"""Trade-off: what the repairs of a study bought (less toxicity) and what they cost (utility)."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from core import pipeline
-from ui import guards, state, trade_off_views
+from ui import guards, state, study_data, study_views, trade_off_views
 
 ws = state.workspace()
 st.title("Trade-off")
@@ -14,16 +13,15 @@ with guards.sentences():
     name = state.current_pool(ws)
     if name is None:
         guards.empty("There is no pool yet, so nothing was repaired.", "pool", "Import a pool")
-    groups = pipeline.trade_off(ws, str(name))
+    spec, found = study_views.choose(ws, str(name))
+    groups = study_views.groups(ws, str(name), found)
     if not groups:
         guards.empty(
-            f"No measured repair of {name} yet: each becomes a point here; up-right is better.",
+            f"No measured repair of {spec.name if spec else name} yet: each becomes a point here; "
+            "up-right is better.",
             "repair",
             "Start a repair",
         )
-    group = trade_off_views.pick_group(groups)
-    trade_off_views.provenance(group)
-    trade_off_views.chart(ws, group)
-    st.subheader("Every run")
-    trade_off_views.run_table(group)
-    trade_off_views.composite_table(ws, group)
+    group = study_views.pick_group(groups)
+    study_views.provenance(group, spec)
+    trade_off_views.show(study_data.compared(ws, spec, group, found))

@@ -1,4 +1,4 @@
-"""One job as it happens: state, progress with remaining time, losses, block, log; and the stop button."""
+"""One job as it happens: state, progress with remaining time, charts, log; and its buttons."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
+from core.errors import BadInput
 from core.jobs import ENDED, Job, Jobs, read_metrics, tail_log
+from core.training.loop import WHAT
 from core.workspace import Workspace
-from ui import figures, theme
+from ui import live_view, state
 from ui.guards import plain
-from ui.masking import Mask
+from ui.live_rows import Row
+from ui.masking import mask
 
 EVERY = 2  # seconds between looks
 COLOURS = {
@@ -33,7 +35,8 @@ ICONS = {
     "cancelled": "cancel",
     "queued": "schedule",
 }
-POINTS = 800  # of a line; the download has all
+RESUMABLE = ("failed", "cancelled", "lost")
+CLONE = "repair.clone"  # session state: the spec that the repair form is to be filled with
 LOG_BYTES = -8_000  # counted from the end
 
 
@@ -74,12 +77,12 @@ def timed(body: Callable[[], bool], *, ended: bool, key: str) -> None:
 
 
 def draw(ws: Workspace, job: Job, *, key: str, compact: bool = False) -> None:
-    """One look at the job: state, stop button, progress; losses and log unless `compact`."""
+    """One look at the job: state, buttons, progress; charts and log unless `compact`."""
     with st.container(border=True):
-        _head(ws, job, key)
+        _head(ws, job, key, compact)
         _progress(job)
         if not compact:
-            _losses(job, key)
+            live_view.draw(_metrics(job), key=key, spec=job.spec)
             _log(job, key)
 
 
@@ -90,19 +93,76 @@ def badge(job: Job) -> str:
     return f":{'orange' if job.silent else COLOURS[job.state]}-badge[:material/{icon}: {words}]"
 
 
-def _head(ws: Workspace, job: Job, key: str) -> None:
-    left, right = st.columns([5, 2], vertical_alignment="center")
-    left.markdown(f"**{plain(job.title)}** {badge(job)}")
-    if job.state in ("queued", "starting", "running") and right.button(
-        "Stop",
-        key=f"{key}.stop",
-        icon=":material/stop_circle:",
-        help="Ends after the current step; the best is kept.",
-    ):
-        Jobs(ws).cancel(job.id)
-        st.rerun(scope="fragment")
+def _head(ws: Workspace, job: Job, key: str, compact: bool) -> None:
+    """Title and state, then what can be done about it."""
+    where = f" :gray-badge[{plain(job.device)}]" if job.device else ""
+    title = f"**{plain(job.title)}** {badge(job)}{where}"
+    if compact:
+        left, right = st.columns([5, 2], vertical_alignment="center")
+        left.markdown(title)
+        with right:
+            _stop(ws, job, key)
+    else:
+        st.markdown(title)
+        with st.container(horizontal=True, key=f"{key}.actions"):
+            if job.state == "queued" and len(Jobs(ws).list("queued")) > 1:
+                place_buttons(ws, job, key)
+            _stop(ws, job, key)
+            if job.kind == "repair":
+                _repair_buttons(ws, job, key)
     if job.error:
         st.error(plain(job.error))
+
+
+def _stop(ws: Workspace, job: Job, key: str) -> None:
+    if job.state in ("queued", "starting", "running"):
+        words = "Ends after the current step; the best is kept."
+        _button("Stop", "stop_circle", f"{key}.stop", lambda: Jobs(ws).cancel(job.id), words)
+
+
+def _repair_buttons(ws: Workspace, job: Job, key: str) -> None:
+    jobs = Jobs(ws)
+    if job.state == "running" and job.progress is not None and job.progress.what.startswith(WHAT):
+        words = "Look at the fixed panel after this step: toxicity, perplexity, samples."
+        _button("Evaluate now", "straighten", f"{key}.evaluate", lambda: jobs.ask(job.id, "evaluate"), words)
+        words = "Write the model as it is after this step; the run goes on."
+        _button("Save now", "save", f"{key}.save", lambda: jobs.ask(job.id, "save"), words)
+    if job.state in RESUMABLE:
+        words = "Queue it again: it goes on from its last checkpoint."
+        _button("Resume", "replay", f"{key}.resume", lambda: jobs.resubmit(job.id), words)
+    words = "Fill the form with this run's settings, to change some of them."
+    if st.button("Clone with changes", key=f"{key}.clone", icon=":material/content_copy:", help=words):
+        st.session_state[CLONE] = dict(job.spec)
+        st.rerun()
+
+
+def place_buttons(ws: Workspace, job: Job, key: str) -> None:
+    """Three small buttons that give a waiting job another place."""
+    for where, icon in (
+        ("first", "vertical_align_top"),
+        ("up", "arrow_upward"),
+        ("down", "arrow_downward"),
+    ):
+        st.button(
+            "",
+            key=f"{key}.{where}",
+            icon=f":material/{icon}:",
+            type="tertiary",
+            help=f"Move {where}" if where != "first" else "Make it the next one",
+            on_click=partial(_told, partial(Jobs(ws).reorder, job.id, where)),
+        )
+
+
+def _button(label: str, icon: str, key: str, action: Callable[[], Any], words: str) -> None:
+    st.button(label, key=key, icon=f":material/{icon}:", help=words, on_click=partial(_told, action))
+
+
+def _told(action: Callable[[], Any]) -> None:
+    """Do it; what came too late (the job has ended meanwhile) is said, not raised."""
+    try:
+        action()
+    except BadInput as error:
+        st.toast(plain(str(error)), icon=":material/info:")
 
 
 def _progress(job: Job) -> None:
@@ -125,55 +185,22 @@ def duration(seconds: float) -> str:
     return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"  # noqa: PLR2004
 
 
-def _losses(job: Job, key: str) -> None:
-    """Loss parts over steps, and which block each step chose."""
-    rows = _metrics(job)
-    steps = [r for r in rows if "loss" in r]
-    if not steps:
-        return
-    frame = pd.DataFrame([{"step": r["step"], "loss": r["loss"], **(r.get("parts") or {})} for r in steps])
-    names = [c for c in frame.columns if c != "step" and (c == "loss" or len(frame.columns) > 3)]  # noqa: PLR2004
-    thin = frame.iloc[:: max(len(frame) // POINTS, 1)]
-    figures.show(
-        figures.lines_figure(thin, "step", names, y_title="loss"),
-        key=f"{key}.loss",
-        alt=f"Loss parts over {len(frame)} steps of {job.title}",
-        data=frame,
-        name="losses",
-    )
-    _facts(rows, steps[-1])
-
-
-def _metrics(job: Job) -> list[dict[str, Any]]:
+def _metrics(job: Job) -> list[Row]:
     """All rows measured so far; what was read before is kept in the session, only the rest is read."""
     known, offset = st.session_state.get(f"metrics.{job.id}", ([], 0))
     new, offset = read_metrics(job.folder, offset)
-    rows: list[dict[str, Any]] = [*known, *new]
+    rows: list[Row] = [*known, *new]
     st.session_state[f"metrics.{job.id}"] = (rows, offset)
     return rows
-
-
-def _facts(rows: list[dict[str, Any]], newest: Mapping[str, Any]) -> None:
-    words = [f"step {newest['step']}"]
-    if newest.get("tokens_per_second"):
-        words.append(f"{theme.number(newest['tokens_per_second'])} tokens/s")
-    best = [r for r in rows if "best" in r]
-    if best:
-        words.append(
-            f"validation {theme.number(best[-1].get('validation'))}, best {theme.number(best[-1]['best'])}"
-        )
-    blocks = pd.Series([r["block"] for r in rows if r.get("block") is not None])
-    if len(blocks):
-        counts = blocks.value_counts().sort_index()
-        words.append("selected block " + ", ".join(f"{b}: {c}x" for b, c in counts.items()))
-    st.caption(plain(" · ".join(words)))
 
 
 def _log(job: Job, key: str) -> None:
     """The end of the log; words masked like everything else until the reveal switch is on."""
     with st.expander("Log"):
         text, _ = tail_log(job.folder, LOG_BYTES)
-        mask = Mask(
-            safe=pd.Series(dtype=bool).to_numpy(), revealed=bool(st.session_state.get("reveal", False))
+        st.code(
+            (text if state.revealed() else mask(text)) or "nothing yet",
+            language=None,
+            wrap_lines=True,
+            height=200,
         )
-        st.code(mask.line(text) or "nothing yet", language=None, wrap_lines=True, height=200)

@@ -1,4 +1,4 @@
-"""Lists of jobs: a line in the sidebar, a table on the Repair page."""
+"""Lists of jobs: a line in the sidebar, a table and the queue on the Repair page."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import streamlit as st
 
 from core.jobs import ACTIVE, Job, Jobs
 from core.workspace import Workspace
-from ui import tables
-from ui.guards import link
-from ui.job_panel import EVERY
+from ui import state, tables
+from ui.guards import link, plain
+from ui.job_panel import EVERY, duration, place_buttons
 
 NEWEST = 30
+WAITING = 4  # of the queue shown with buttons; a click on a line of the table moves any other
 
 
 @st.fragment(run_every=3 * EVERY)
@@ -30,13 +31,20 @@ def summary(ws: Workspace) -> None:
 
 
 def newest(ws: Workspace) -> list[Job]:
-    """The latest jobs, newest first."""
-    return Jobs(ws).list()[:NEWEST]
+    """What runs, then what waits in its order, then what ended, newest first; 30 in all."""
+    found = Jobs(ws).list()
+    running = [j for j in found if j.state in ACTIVE and j.place is None]
+    waiting = sorted((j for j in found if j.place is not None), key=lambda j: j.place or 0)
+    ended = [j for j in found if j.state not in ACTIVE]
+    room = max(NEWEST - len(running) - len(ended), NEWEST // 2)  # a long queue leaves room for what ended
+    return [*running, *waiting[:room], *ended][:NEWEST]
 
 
 def table(jobs: list[Job], key: str) -> Job | None:
-    """Jobs with their states; returns the one clicked."""
-    frame = pd.DataFrame([{"state": _words(j), "job": j.title, "error": j.error} for j in jobs])
+    """Jobs with state, place or device, and the time they still need; returns the one clicked."""
+    frame = pd.DataFrame([_row(j) for j in jobs])
+    if not (frame["reason"] != "").any():
+        frame = frame.drop(columns="reason")
     event = st.dataframe(
         frame,
         key=key,
@@ -45,15 +53,39 @@ def table(jobs: list[Job], key: str) -> Job | None:
         selection_mode="single-row",
         height=tables.height(len(frame), 6),
         column_config={
-            "state": st.column_config.TextColumn("State", width=85),
-            "job": st.column_config.TextColumn("Job", width=250),
-            "error": st.column_config.TextColumn("Reason", width="medium"),
+            "state": st.column_config.TextColumn("State", width=80),
+            "where": st.column_config.TextColumn("Device", width=62, help="Where it runs, or wants to run."),
+            "left": st.column_config.TextColumn("Left", width=58, help="Of what it does now."),
+            "job": st.column_config.TextColumn("Job", width=195),
+            "reason": st.column_config.TextColumn("Reason", width=100),
         },
-        alt="Jobs, newest first, with their states",
+        alt="Jobs: what runs, what waits in its order, what ended; with states",
     )
+    _queue([j for j in jobs if j.place is not None], key)
     rows = event.selection.rows
     return jobs[rows[0]] if rows and rows[0] < len(jobs) else None
 
 
-def _words(job: Job) -> str:
-    return "not responding" if job.silent else job.state
+def _row(job: Job) -> dict[str, str]:
+    left = job.progress.remaining if job.progress else None
+    return {
+        "state": f"queued {job.place}" if job.place else "not responding" if job.silent else job.state,
+        "where": job.device or f"({job.wish})",
+        "left": duration(left) if left is not None and job.state in ACTIVE else "",
+        "job": job.title,
+        "reason": job.error,
+    }
+
+
+def _queue(waiting: list[Job], key: str) -> None:
+    """The next jobs in line, each with buttons that change its place; one alone has no order."""
+    if len(waiting) <= 1:
+        return
+    ws = state.workspace()
+    with st.container(border=True, gap=None, key=f"{key}.queue"):
+        for job in waiting[:WAITING]:
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.caption(plain(f"{job.place}. {job.title}"), width="stretch")
+                place_buttons(ws, job, f"{key}.{job.id}")
+        if len(waiting) > WAITING:
+            st.caption(f"and {len(waiting) - WAITING:,} more; click one in the table to move it")

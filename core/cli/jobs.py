@@ -1,4 +1,4 @@
-"""`job list` and `job stop`: what the pages started, seen from a terminal."""
+"""`job list`, `stop`, `move`, `ask`, `resume` and `slots`: what the pages started, from a terminal."""
 
 from __future__ import annotations
 
@@ -7,25 +7,74 @@ from typing import Annotated
 import typer
 
 from core.cli.options import JsonOption, WorkspaceOption, show
-from core.jobs import Jobs
+from core.jobs import Job, Jobs
 from core.workspace import Workspace
 
-app = typer.Typer(no_args_is_help=True, help="List and stop the work that runs in the background.")
+app = typer.Typer(no_args_is_help=True, help="List, order, stop and resume the work that runs by itself.")
+JobArgument = Annotated[str, typer.Argument(help="Id of the job, as `job list` shows it.")]
+
+
+def _line(job: Job) -> str:
+    """One job as a line: where it runs, or its place in the queue and the device it asks for."""
+    state = f"queued {job.place}" if job.place else job.state
+    lane = job.device or f"({job.wish})"
+    return f"{job.id}  {state:<10}  {lane:<7}  {job.kind:<8}  {job.title}  {job.error}".rstrip()
 
 
 @app.command("list")
 def job_list(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """List background jobs, newest first, with their state."""
+    """List background jobs, newest first: state or place in the queue, device, kind, title."""
     found = Jobs(Workspace.open(workspace)).list()
-    lines = [f"{j.id}  {j.state:<10}  {j.kind:<8}  {j.title}  {j.error}".rstrip() for j in found]
-    show(found, as_json, "\n".join(lines) or "no jobs yet")
+    show(found, as_json, "\n".join(map(_line, found)) or "no jobs yet")
 
 
 @app.command("stop")
-def job_stop(
-    job: Annotated[str, typer.Argument(help="Id of the job, as `job list` shows it.")],
-    workspace: WorkspaceOption = None,
-) -> None:
+def job_stop(job: JobArgument, workspace: WorkspaceOption = None) -> None:
     """Ask a job to stop: cleanly first, then by force."""
     Jobs(Workspace.open(workspace)).cancel(job)
     typer.echo(f"asked {job} to stop")
+
+
+@app.command("move")
+def job_move(
+    job: JobArgument,
+    where: Annotated[str, typer.Argument(help="first, up, down or last.")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Give a waiting job another place in the queue."""
+    moved = Jobs(Workspace.open(workspace)).reorder(job, where)
+    typer.echo(f"{job} is number {moved.place} in the queue" if moved.place else f"{job} has just started")
+
+
+@app.command("ask")
+def job_ask(
+    job: JobArgument,
+    what: Annotated[
+        str, typer.Argument(help="evaluate (look at its panel now) or save (the model as it is).")
+    ],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Ask a running repair for something at its next step; `log.txt` and the page show the answer."""
+    Jobs(Workspace.open(workspace)).ask(job, what)
+    typer.echo(f"asked {job} to {what}")
+
+
+@app.command("resume")
+def job_resume(job: JobArgument, workspace: WorkspaceOption = None) -> None:
+    """Queue an ended job again; a repair goes on from its last checkpoint."""
+    typer.echo(f"queued {Jobs(Workspace.open(workspace)).resubmit(job)}")
+
+
+@app.command("slots")
+def job_slots(
+    cpu: Annotated[int | None, typer.Argument(help="Jobs at once on the CPU (default: as it is).")] = None,
+    gpu: Annotated[int | None, typer.Option(help="Jobs at once on each GPU (default: as it is).")] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show or set how many jobs run at once."""
+    jobs = Jobs(Workspace.open(workspace))
+    if cpu is not None:
+        jobs.set_slots(cpu)
+    if gpu is not None:
+        jobs.set_gpu_slots(gpu)
+    typer.echo(f"at once: {jobs.slots} on the CPU, {jobs.gpu_slots} on each GPU")

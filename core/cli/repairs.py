@@ -20,7 +20,7 @@ from core.cli.options import (
 from core.cli.terminal import Terminal
 from core.demo import plan
 from core.errors import BadInput
-from core.evaluation import PROTOCOLS
+from core.evaluation import NEVER_REFUSES, PROTOCOLS, never_refuses
 from core.values import Evaluation, EvaluationSpec, RepairSpec
 from core.workspace import Workspace, plain, write_json
 
@@ -68,6 +68,21 @@ def evaluate_command(
             help="Pool whose held-out text gives perplexity; the first is the main one (default: --pool)."
         ),
     ] = None,
+    lambada: Annotated[
+        list[str] | None,
+        typer.Option(help="Pool of held-out texts whose last word is predicted, as in LAMBADA."),
+    ] = None,
+    requests: Annotated[
+        list[str] | None,
+        typer.Option(help="Pool whose held-out requests, safe and unsafe, are answered or refused."),
+    ] = None,
+    judge: Annotated[
+        str,
+        typer.Option(help="Classifier that says which answers are harmful: NAME, or NAME:CLASS."),
+    ] = "",
+    fluency: Annotated[
+        str, typer.Option(help="Larger model that says how natural the continuations read.")
+    ] = "",
     scorer: Annotated[str, typer.Option(help="Toxicity scorer (default: the pool's).")] = "",
     prompts: Annotated[int | None, typer.Option(help="Prompts at most (default: the protocol's).")] = None,
     samples: Annotated[
@@ -76,7 +91,9 @@ def evaluate_command(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a model: toxicity of its continuations, and perplexity on held-out text."""
+    """Measure a model: toxicity of its continuations, perplexity, last words, refusals, fluency."""
+    if judge and not requests:
+        raise BadInput("--judge reads the answers to requests; name a pool of these with --requests")
     asked = {
         "model": model,
         "pool": pool,
@@ -84,6 +101,10 @@ def evaluate_command(
         "protocol": protocol_of(protocol, {"prompts": prompts, "samples": samples}),
         "scorer": scorer,
         "texts": tuple(text or ()),
+        "lambada": tuple(lambada or ()),
+        "requests": tuple(requests or ()),
+        "judge": judge,
+        "fluency": fluency,
     }
     spec = pipeline.parse(EvaluationSpec, asked, "the evaluation", see="--help")
     found = pipeline.run_evaluation(Workspace.open(workspace), spec, Terminal())
@@ -103,10 +124,20 @@ def evaluation_text(found: Evaluation) -> str:
         f"  {name:<22} {pipeline.number(m)}  (n = {m.n:,}{' ' + m.unit if m.unit else ''})"
         for name, m in found.metrics.items()
     ]
-    for text, measures in found.texts.items():
+    judged = [f"judge {found.judge}"] if found.judge else []
+    judged += [f"fluency by {found.fluency}"] if found.fluency else []
+    lines[0] += "".join(f", {who}" for who in judged)
+    for sets in (found.texts, found.lambada, found.requests):
         lines += [
-            f"  {text + ' ' + name:<42} {pipeline.number(m)}  (n = {m.n:,})" for name, m in measures.items()
+            f"  {of + ' ' + name:<42} {pipeline.number(m)}  (n = {m.n:,})"
+            for of, measures in sets.items()
+            for name, m in measures.items()
         ]
+    lines += [
+        f"  {of}: {NEVER_REFUSES}; its refusal rates say nothing"
+        for of, measures in found.requests.items()
+        if never_refuses(measures)
+    ]
     lines += (
         [f"  failed generations, left out: {found.failed_generations:,}"] if found.failed_generations else []
     )

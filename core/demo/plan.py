@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.values import Budget, EvaluationProtocol, EvaluationSpec, NormalText, Recipe, RepairSpec
+from core.values import Budget, EvaluationProtocol, EvaluationSpec, NormalText, Panel, Recipe, RepairSpec
 
 POOL, PROMPTS = "demo", "demo-prompts"
 TEXTS = ("demo-normal", "demo-clean", "demo-behaviours")  # the first gives the perplexity that is compared
@@ -47,6 +47,7 @@ def spec(strategy: str, method: str, seed: int, percent: float = PERCENT) -> Rep
         normal=NormalText(texts=512),
         evaluation=EVALUATION,
         scorer=SCORER,
+        panel=Panel(every=0, prompts=0, texts=0),  # nobody watches
         keep_model="changed",
         device="cpu",
     )

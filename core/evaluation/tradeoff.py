@@ -18,6 +18,8 @@ BASE = "base"
 PAIRED = "paired bootstrap over the same units"
 SEPARATE = "from two separate intervals (wider than a paired one)"
 NOT_PROTOCOL = {"name"}  # two protocols of equal settings are one
+INCREASE = ("perplexity", "bits_per_byte", "last_word_perplexity", "fluency")  # changes told as ratios
+HIGHER = ("dist_", "last_word_accuracy", "refusal_unsafe", "TR", "U", "OPS", "RPS", "RES")  # is better
 
 
 class TradePoint(Frozen):
@@ -49,6 +51,18 @@ def differences(base: Evaluation, other: Evaluation) -> tuple[str, ...]:
         != _texts(other),
     }
     return tuple(what for what, differ in checks.items() if differ)
+
+
+def all_measures(found: Evaluation) -> dict[str, Measure]:
+    """Every number of an evaluation: of the whole by NAME, of one set of texts or requests by NAME:SET."""
+    sets = (found.texts, found.lambada, found.requests)
+    named = {f"{name}:{of}": m for table in sets for of, row in table.items() for name, m in row.items()}
+    return found.metrics | named
+
+
+def higher_is_better(metric: str) -> bool:
+    """The direction of a number of an evaluation, or of a composite score."""
+    return metric.startswith(HIGHER)
 
 
 def points(
@@ -111,6 +125,22 @@ def pareto_front(trade: Sequence[TradePoint]) -> list[int]:
             front.append(at)
             best = (cost, loss)
     return front
+
+
+def hypervolume(points: Sequence[tuple[float, float]], reference: tuple[float, float]) -> float:
+    """Area that (reduction, cost) points rule over, up to the reference (lowest reduction, highest cost).
+
+    Zitzler and Thiele, IEEE Trans. Evol. Comput. 3 (1999), 257-271, exactly, for two axes: reduction is
+    gained, cost is paid. A point that is not strictly better than the reference on both axes adds nothing.
+    """
+    floor, ceiling = reference
+    inside = sorted((cost, gain) for gain, cost in points if gain > floor and cost < ceiling)
+    area, best = 0.0, floor
+    for cost, gain in inside:  # from the cheapest: each adds the strip above all cheaper ones
+        if gain > best:
+            area += (gain - best) * (ceiling - cost)
+            best = gain
+    return area
 
 
 def _point(

@@ -11,8 +11,10 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 
 from core.errors import StorageError
+from core.jobs.devices import accelerators
 from core.jobs.engines import Engine, Exit, Process
 from core.jobs.engines.local import LocalEngine
 from core.jobs.files import HEARTBEAT, read_outcome
@@ -34,9 +36,10 @@ log = logging.getLogger("winnow.supervisor")
 class Supervisor:
     """Watches the table and an engine; `step` is one look at everything."""
 
-    def __init__(self, jobs: Jobs, engine: Engine) -> None:
+    def __init__(self, jobs: Jobs, engine: Engine, gpus: Sequence[str] = ()) -> None:
         self.jobs = jobs
         self.engine = engine
+        self.gpus = tuple(gpus)  # one lane each, beside the CPU's
         self.running: dict[str, Process] = {}
         self.termed: dict[str, float] = {}  # job -> when TERM was sent to it, monotonic
 
@@ -57,7 +60,7 @@ class Supervisor:
         """Look at every running job, start what fits; whether anything runs."""
         for job_id, process in list(self.running.items()):
             self._look(self.jobs.get(job_id), process)
-        while len(self.running) < self.jobs.slots and (job := self.jobs.claim()) is not None:
+        while (job := self.jobs.claim(self.gpus)) is not None:
             self._start(job)
         return bool(self.running)
 
@@ -69,7 +72,7 @@ class Supervisor:
             return
         self.running[job.id] = process
         self.jobs.remember(job.id, process.pid, process.started)
-        log.info("started %s (%s), pid %s", job.id, job.kind, process.pid)
+        log.info("started %s (%s) on %s, pid %s", job.id, job.kind, job.device, process.pid)
 
     def _look(self, job: Job, process: Process) -> None:
         ended = self.engine.poll(process)
@@ -109,7 +112,7 @@ def verdict(job: Job, ended: Exit) -> tuple[str, str]:
     how = f"was ended by signal {-ended.code} ({signal.strsignal(-ended.code)})" if ended.code else "is gone"
     return (
         "lost",
-        f"the worker (pid {job.pid}) {how}; often the machine ran out of memory. Start the job again",
+        f"the worker (pid {job.pid}) {how}; often the machine ran out of memory. Resume it",
     )
 
 
@@ -119,7 +122,8 @@ def run(ws: Workspace, slots: int | None, idle: float) -> None:
         jobs = Jobs(ws)
         if slots is not None:
             jobs.set_slots(slots)
-        supervisor = Supervisor(jobs, LocalEngine(ws))
+        gpus = accelerators()
+        supervisor = Supervisor(jobs, LocalEngine(ws, gpus), tuple(gpus))
         supervisor.adopt()
         try:
             _watch(ws, supervisor, idle)
@@ -154,7 +158,9 @@ def main(arguments: list[str]) -> int:
     """Read the command line and supervise; 1 when another supervisor is there already."""
     parser = argparse.ArgumentParser(prog="core.jobs.supervisor", description=__doc__)
     parser.add_argument("--workspace", required=True, help="folder of the workspace")
-    parser.add_argument("--slots", type=int, help="jobs at once; kept for later supervisors (default: 1)")
+    parser.add_argument(
+        "--slots", type=int, help="jobs at once on the CPU; kept for later supervisors (default: 1)"
+    )
     parser.add_argument(
         "--idle", type=float, default=IDLE_S, help="seconds without work after which it leaves"
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import Stopped, UnknownName, WinnowError
+from core.jobs.devices import as_seen
 from core.jobs.files import Outcome, write_outcome
 from core.jobs.reporter import FileReporter, heartbeat
 from core.jobs.table import Job, Jobs
@@ -32,7 +33,7 @@ def main(root: str, job_id: str) -> int:
     log.setLevel(logging.INFO)
     ws = Workspace.open(root)
     job = Jobs(ws).get(job_id)
-    log.info("%s: %s", job.kind, job.title)
+    log.info("%s on %s: %s", job.kind, job.device or "the first device found", job.title)
     with heartbeat(job.folder):
         outcome = attempt(ws, job)
         write_outcome(job.folder, outcome)
@@ -43,7 +44,7 @@ def main(root: str, job_id: str) -> int:
 def attempt(ws: Workspace, job: Job) -> Outcome:
     """Run the task; a user's mistake becomes its sentence, a bug its last line, and goes on rising."""
     try:
-        result = _task(job.kind)(ws, job.spec, job.folder, FileReporter(job.folder))
+        result = _task(job.kind)(ws, _spec(job), job.folder, FileReporter(job.folder))
     except Stopped as stop:
         return Outcome(state="cancelled", error=str(stop))
     except WinnowError as error:
@@ -53,6 +54,11 @@ def attempt(ws: Workspace, job: Job) -> Outcome:
         write_outcome(job.folder, Outcome(state="failed", error=last))
         raise  # the interpreter writes the traceback to stderr, which is the log
     return Outcome(state="succeeded", result=dict(result or {}))
+
+
+def _spec(job: Job) -> dict[str, Any]:
+    """What is asked for, with the device as this process sees it."""
+    return job.spec | {"device": as_seen(job.wish)} if "device" in job.spec else job.spec
 
 
 def _task(kind: str) -> Task:

@@ -9,26 +9,32 @@ repeated per sample.
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import BadInput
+from core.lm.finished import Finished
 from core.lm.load import LanguageModel, quiet
 from core.lm.nucleus import nucleus
+from core.lm.reader import open_reader
 from core.lm.tokenise import encode_prompts, start_ids
 from core.values import Reporter, Silent
+from core.workspace import content_key
 
 if TYPE_CHECKING:
     import torch
 
 
 COMPACT = 0.75  # drop finished rows once this share or less still runs: every drop copies the whole cache
+
+
+Row = tuple[int, int]  # number of the prompt, number of the sample
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,8 @@ def sample(
     prompt_tokens: int = 32,
     seed: int = 0,
     batch: int = 256,
+    scratch: Path | None = None,
+    key: str = "",
     reporter: Reporter = Silent(),
 ) -> list[list[str]]:
     """Continuations only, `samples` per prompt in prompt order; a prompt keeps its last `prompt_tokens`.
@@ -62,7 +70,12 @@ def sample(
     on the other prompts, the batch, or how many samples or tokens were asked for. So equal prompts give equal
     texts, and more samples extend the first ones. It ends before the end token; it is "" when it ends at once
     or when the model's output is not finite. Prompts are cut further where prompt and new tokens exceed the
-    model's context. `batch` counts rows (prompt x sample) run at once. Raises BadInput and BadModel.
+    model's context. `batch` counts rows (prompt x sample) run at once. A decoder cuts off unlikely tokens
+    itself: with one, `top_p` is not used.
+
+    What is finished is kept in `scratch` and taken up by a later call with the same prompts, settings and
+    `key`, which must name the weights (training in place does not change `lm.hash`).
+    Raises BadInput, BadModel, StorageError, and MissingInput where a decoder lacks its reward.
     """
     import torch
 
@@ -70,27 +83,61 @@ def sample(
     free = lm.context - len(start_ids(lm.tokenizer))
     room = max(1, min(new_tokens, free))
     keep = max(1, min(prompt_tokens, free - room + 1))  # the last new token is never read
-    plan = _Plan(room, top_p, temperature, greedy, _stops(lm))
+    plan = _Plan(room, top_p if lm.decoder is None else 1.0, temperature, greedy, _stops(lm))
     draws = 1 if greedy else samples
-    by_length: dict[int, list[int]] = {}
     ids = encode_prompts(lm.tokenizer, prompts, keep)
-    for number, tokens in enumerate(ids):
-        by_length.setdefault(len(tokens), []).append(number)
     texts: list[list[str]] = [[""] * draws for _ in prompts]
     done = 0
+    identity = _identity(lm, plan, key, seed, draws, prompts, ids) if scratch else ""
     # quiet: nothing is padded here, but transformers takes an end token at the edge for padding and says so
-    with quiet(), torch.inference_mode(), _eval_mode(lm.model):
-        for length in sorted(by_length):
-            rows = [(number, draw) for number in by_length[length] for draw in range(draws)]
-            for start in range(0, len(rows), batch):
-                reporter.progress(done, len(ids) * draws, "continuations")
-                part = rows[start : start + batch]
-                new = _continue(lm, ids, part, None if greedy else _uniforms(prompts, part, room, seed), plan)
-                for (number, draw), text in zip(part, _decode(lm, new), strict=True):
-                    texts[number][draw] = text
-                done += len(part)
+    with Finished(scratch, identity) as finished, quiet(), torch.inference_mode(), _eval_mode(lm.model):
+        for part in _parts(ids, draws, batch):
+            reporter.progress(done, len(ids) * draws, "continuations")
+            made = finished.take(part)
+            if made is None:
+                uniforms = None if greedy else _uniforms(prompts, part, room, seed)
+                made = _decode(lm, _continue(lm, ids, part, uniforms, plan))
+                finished.add(part, made)
+            for (number, draw), text in zip(part, made, strict=True):
+                texts[number][draw] = text
+            done += len(part)
     reporter.progress(done, len(ids) * draws, "continuations")
     return [row * samples for row in texts] if greedy else texts
+
+
+def _parts(ids: Sequence[Sequence[int]], draws: int, batch: int) -> Iterator[list[Row]]:
+    """The rows in the order they are made, at most `batch` at a time, all of one prompt length."""
+    by_length: dict[int, list[int]] = {}
+    for number, tokens in enumerate(ids):
+        by_length.setdefault(len(tokens), []).append(number)
+    for length in sorted(by_length):
+        rows = [(number, draw) for number in by_length[length] for draw in range(draws)]
+        for start in range(0, len(rows), batch):
+            yield rows[start : start + batch]
+
+
+def _identity(
+    lm: LanguageModel,
+    plan: _Plan,
+    key: str,
+    seed: int,
+    draws: int,
+    prompts: Sequence[str],
+    ids: Sequence[Sequence[int]],
+) -> str:
+    """Hash of all that decides the texts, but for what `key` stands for."""
+    return content_key(
+        {
+            "key": key,
+            "model": lm.hash,
+            "decoder": lm.decoder.settings() if lm.decoder else None,
+            "plan": asdict(plan),
+            "seed": seed,
+            "draws": draws,
+            "prompts": list(prompts),
+            "ids": [list(row) for row in ids],
+        }
+    )
 
 
 def unconditional(
@@ -159,9 +206,7 @@ def _stops(lm: LanguageModel) -> tuple[int, ...]:
     return tuple(sorted({int(i) for i in (lm.tokenizer.eos_token_id, *many) if i is not None}))
 
 
-def _uniforms(
-    prompts: Sequence[str], rows: Sequence[tuple[int, int]], new_tokens: int, seed: int
-) -> NDArray[np.float32]:
+def _uniforms(prompts: Sequence[str], rows: Sequence[Row], new_tokens: int, seed: int) -> NDArray[np.float32]:
     """Numbers in [0, 1), (rows, new_tokens): a stream per row, named by seed, prompt and sample number."""
     out = np.empty((len(rows), new_tokens), dtype=np.float32)
     for at, (number, draw) in enumerate(rows):
@@ -171,57 +216,10 @@ def _uniforms(
     return out
 
 
-class _Reader:
-    """Feeds rows to the model and returns next-token logits; remembers by cache where the model has one."""
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-        accepted = inspect.signature(model.forward).parameters
-        self._options: dict[str, Any] = {}
-        if "use_cache" in accepted:
-            self._options["use_cache"] = True
-        if (
-            "logits_to_keep" in accepted
-        ):  # else a long prompt's logits over a large vocabulary fill the memory
-            self._options["logits_to_keep"] = 1
-        self._cache: Any = None
-        self._ids: Any = None
-
-    def start(self, prompts: torch.Tensor, owner: torch.Tensor) -> torch.Tensor:
-        """Read the prompts (u, t) once; row i continues prompt owner[i]. Returns logits (r, vocabulary)."""
-        output = self._model(input_ids=prompts, **self._options)
-        cache = getattr(output, "past_key_values", None)
-        if hasattr(cache, "reorder_cache"):
-            self._cache = cache
-        self._ids = prompts
-        self.keep(owner)
-        logits: torch.Tensor = output.logits
-        return logits[:, -1][owner]
-
-    def step(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Append one token per row (r,) and return the next logits (r, vocabulary)."""
-        import torch
-
-        if self._cache is not None:
-            output = self._model(input_ids=tokens[:, None], past_key_values=self._cache, **self._options)
-        else:
-            self._ids = torch.cat([self._ids, tokens[:, None]], dim=1)
-            output = self._model(input_ids=self._ids, **self._options)
-        logits: torch.Tensor = output.logits
-        return logits[:, -1]
-
-    def keep(self, rows: torch.Tensor) -> None:
-        """Continue with these rows only; a row may be named many times."""
-        if self._cache is not None:
-            self._cache.reorder_cache(rows)
-        else:
-            self._ids = self._ids[rows]
-
-
 def _continue(
     lm: LanguageModel,
     ids: Sequence[Sequence[int]],
-    rows: Sequence[tuple[int, int]],
+    rows: Sequence[Row],
     uniforms: NDArray[np.float32] | None,
     plan: _Plan,
 ) -> list[list[int]]:
@@ -235,7 +233,7 @@ def _continue(
     draws = None if uniforms is None else torch.from_numpy(uniforms).to(device)
     stops = torch.tensor(plan.stops, dtype=torch.long, device=device)
     new = torch.full((len(rows), plan.new_tokens), -1, dtype=torch.long, device=device)
-    reader = _Reader(lm.model)
+    reader = open_reader(lm)
     logits = reader.start(torch.tensor([list(ids[number]) for number in unique], device=device), owner)
     running = torch.arange(len(rows), device=device)  # row numbers still fed to the model
     is_open = torch.ones(len(rows), dtype=torch.bool, device=device)  # of those, the ones not ended yet
@@ -261,12 +259,13 @@ def _choose(
     """One token id per row of logits (r, v), and whether the row's distribution is finite at all."""
     import torch
 
-    scaled = logits.float() / plan.temperature
-    total = torch.logsumexp(scaled, dim=-1, keepdim=True)
-    finite = torch.isfinite(total[:, 0])
+    scaled = logits.float() if plan.temperature == 1 else logits.float() / plan.temperature
+    log_p = scaled.log_softmax(dim=-1)
+    finite = torch.isfinite(log_p.amax(dim=-1))
     if uniforms is None:
         return scaled.argmax(dim=-1), finite
-    log_p = torch.where(finite[:, None], scaled - total, 0.0)
+    if not finite.all():
+        log_p = torch.where(finite[:, None], log_p, 0.0)
     return nucleus(log_p, uniforms, plan.top_p), finite
 
 

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.errors import BadInput, BadModel
+from core.lm.decoders import Decoder, open_decoder, read_decoder
+from core.lm.identity import BASE, files_hash
 from core.workspace import read_json
 
 if TYPE_CHECKING:
     import torch
 
-CHANGED, BASE = "changed.safetensors", "base.json"
+CHANGED = "changed.safetensors"
 CONTEXT = 1024  # where the configuration names none
-CHUNK = 1 << 20
-# what decides the model's output; cards, logs and manifests beside it do not
-HASHED = (
-    "config.json",
-    "*.safetensors",
-    "*.safetensors.index.json",
-    "tokenizer*.json",
-    "tokenizer.model",
-    "vocab.json",
-    "merges.txt",
-    "special_tokens_map.json",
-    "added_tokens.json",
-)
 
 
 @dataclass(frozen=True)
@@ -42,7 +30,7 @@ class LanguageModel:
     hash: str  # of the files it was loaded from; training in place does not change it
     device: str
     context: int  # tokens it can look at
-    decoder: Any = None  # changes the next-token logits while generating (core.lm.decoders); None = nothing
+    decoder: Decoder | None = None  # changes the next-token logits while generating
 
 
 def load_model(
@@ -50,16 +38,34 @@ def load_model(
 ) -> LanguageModel:
     """Load a folder (a full save, or changed weights on top of a base) or a Hugging Face id.
 
-    Raises BadModel when there is no such model, when it has no safetensors (pickled weights are never
-    opened), when weights are missing, or when the base of a changed save is no longer what it was.
+    A decoder.json in the folder comes along as `decoder`, with its side models. Raises BadModel when there is
+    no such model, when it has no safetensors (pickled weights are never opened), when weights are missing,
+    when the base of a changed save is no longer what it was, or when decoder.json cannot be used.
     """
+    folder = find_folder(source)
+    device = resolve_device(device)
+    read_decoder(folder)  # a bad one shows before weights are read
+    read = _load_changed if (folder / BASE).is_file() else _load_full
+    return with_decoder(read(source, folder, device, dtype), folder)
+
+
+def with_decoder(lm: LanguageModel, folder: Path) -> LanguageModel:
+    """`lm` as FOLDER/decoder.json says it is to be decoded; `lm` itself where there is no such file.
+
+    For a model that is in memory already; load_model does the same. Raises BadModel.
+    """
+    dtype: Any = str(lm.model.dtype).removeprefix("torch.")
+    decoder = open_decoder(lm, folder, lambda side: load_model(str(side), device=lm.device, dtype=dtype))
+    return lm if decoder is None else replace(lm, decoder=decoder)
+
+
+def _load_full(
+    source: str, folder: Path, device: str, dtype: Literal["float32", "bfloat16"]
+) -> LanguageModel:
+    """A full save: configuration, weights and tokenizer in one folder."""
     import transformers
     from safetensors import SafetensorError
 
-    folder = find_folder(source)
-    device = resolve_device(device)
-    if (folder / BASE).is_file():
-        return _load_changed(source, folder, device, dtype)
     _check_files(source, folder)
     try:
         with quiet():
@@ -90,7 +96,7 @@ def load_model(
         )
     _fuse_gelu(model)
     model.eval().to(device)
-    return LanguageModel(model, tokenizer, source, _hash_folder(folder), device, _context(model))
+    return LanguageModel(model, tokenizer, source, files_hash(folder), device, _context(model))
 
 
 def load_tokenizer(source: str) -> Any:
@@ -106,7 +112,7 @@ def load_tokenizer(source: str) -> Any:
 
 def model_hash(source: str) -> str:
     """Short sha256 of weights, configuration and tokenizer; does not load torch."""
-    return _hash_folder(find_folder(source))
+    return files_hash(find_folder(source))
 
 
 def find_folder(source: str, *, weights: bool = True) -> Path:
@@ -219,7 +225,7 @@ def _load_changed(
     with torch.no_grad():
         for name, values in changed.items():
             weights[name].copy_(values)
-    return LanguageModel(base.model, base.tokenizer, source, _hash_folder(folder), device, base.context)
+    return LanguageModel(base.model, base.tokenizer, source, files_hash(folder), device, base.context)
 
 
 def _base_folder(folder: Path) -> Path:
@@ -234,7 +240,7 @@ def _base_folder(folder: Path) -> Path:
             base = find_folder(place)
         except BadModel:
             continue
-        if _hash_folder(base) == said["hash"]:
+        if files_hash(base) == said["hash"]:
             return base
         changed = True
     what = "has changed since" if changed else "is not there any more"
@@ -242,18 +248,6 @@ def _base_folder(folder: Path) -> Path:
         f"{folder} holds only the weights that differ from {said['source']}, which {what}; put the model "
         f"with hash {said['hash']} back there, or repair again"
     )
-
-
-def _hash_folder(folder: Path) -> str:
-    digest = hashlib.sha256()
-    if (folder / BASE).is_file():  # the base's place may differ from machine to machine, its hash does not
-        digest.update(str(read_json(folder / BASE)["hash"]).encode())
-    for path in sorted({p for pattern in HASHED for p in folder.glob(pattern)}):
-        digest.update(path.name.encode() + b"\0")
-        with path.open("rb") as file:
-            while block := file.read(CHUNK):
-                digest.update(block)
-    return digest.hexdigest()[:16]
 
 
 def _fuse_gelu(model: Any) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
+    from core.lm.load import LanguageModel
     from core.lm.tokenise import Batch
 
 
@@ -28,9 +29,29 @@ def scored_logits(model: Any, batch: Batch) -> torch.Tensor:
 
 def token_logprobs(model: Any, batch: Batch) -> torch.Tensor:
     """Log p(token | all before it), (b, t) float32; 0 where the token is not scored."""
+    return _at_targets(scored_logits(model, batch), batch)
+
+
+def text_logits(lm: LanguageModel, batch: Batch) -> torch.Tensor:
+    """As scored_logits, of the model as it is used: with its decoder, where it has one.
+
+    Raises BadInput where the decoder gives given text no probability (`not lm.decoder.scores_text`).
+    """
+    if lm.decoder is None:
+        return scored_logits(lm.model, batch)
+    logits: torch.Tensor = lm.decoder.text_logits(lm, batch)
+    return logits
+
+
+def text_logprobs(lm: LanguageModel, batch: Batch) -> torch.Tensor:
+    """As token_logprobs, of the model as it is used: with its decoder, where it has one."""
+    return _at_targets(text_logits(lm, batch), batch)
+
+
+def _at_targets(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Log p of the scored tokens (b, t) from the logits (n, v) that predict them; 0 elsewhere."""
     import torch
 
-    logits = scored_logits(model, batch)
     found = -torch.nn.functional.cross_entropy(logits, batch.ids[batch.response], reduction="none")
     return torch.zeros(batch.ids.shape, device=found.device).masked_scatter(batch.response, found)
 

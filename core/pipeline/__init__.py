@@ -13,9 +13,12 @@ from core.errors import Stopped
 from core.pipeline.choose import choose, load_selection, pick, save_selection, selection_of, selections
 from core.pipeline.compare import Arm as ComparedArm
 from core.pipeline.compare import Comparison, Histograms, compare, histograms, stored_scores
+from core.pipeline.densities import DensitySpec, measure_density
 from core.pipeline.desk import Choice, Desk
+from core.pipeline.estimate import Estimate, estimate, free_memory
 from core.pipeline.evaluations import base_evaluation, read_evaluation, run_evaluation
 from core.pipeline.export import check_export, export_selection
+from core.pipeline.export_model import Exported, export_run
 from core.pipeline.failures import failures_pool
 from core.pipeline.gather import Seen, eligibility, gather
 from core.pipeline.names import (
@@ -74,6 +77,8 @@ __all__ = [
     "ComparedArm",
     "Comparison",
     "Desk",
+    "Estimate",
+    "Exported",
     "Histograms",
     "NotReady",
     "Prediction",
@@ -97,10 +102,13 @@ __all__ = [
     "diff",
     "duration",
     "eligibility",
+    "estimate",
+    "export_run",
     "export_selection",
     "failures_pool",
     "find_run",
     "find_signal",
+    "free_memory",
     "full_data_run",
     "gather",
     "histograms",
@@ -161,9 +169,26 @@ def _repair(ws: Workspace, spec: Mapping[str, Any], folder: Path, reporter: Repo
     return {"run": run.id}
 
 
+def _density(ws: Workspace, spec: Mapping[str, Any], folder: Path, reporter: Reporter) -> dict[str, Any]:
+    measure_density(ws, parse(DensitySpec, spec, "the density spec"), reporter)
+    return {}
+
+
+def _export(ws: Workspace, spec: Mapping[str, Any], folder: Path, reporter: Reporter) -> dict[str, Any]:
+    run = str(spec["run"])
+    return export_run(ws, run, ws.path("exports", run), reporter).model_dump()
+
+
 def _evaluate(ws: Workspace, spec: Mapping[str, Any], folder: Path, reporter: Reporter) -> dict[str, Any]:
     found = run_evaluation(ws, parse(EvaluationSpec, spec, "the evaluation spec"), reporter)
     return {"evaluation": found.model_dump(mode="json")}
 
 
-TASKS: dict[str, Task] = {"signal": _signal, "select": _select, "repair": _repair, "evaluate": _evaluate}
+TASKS: dict[str, Task] = {
+    "signal": _signal,
+    "select": _select,
+    "repair": _repair,
+    "evaluate": _evaluate,
+    "density": _density,
+    "export": _export,
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,8 @@ from core.pipeline.runs import Run
 from core.pipeline.trade_off import FULL_SHARE
 from core.values import Evaluation, Measure
 from core.workspace import content_key
+
+PARTS = ("reduction", "ppl_increase", "toxicity", "perplexity")
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,28 @@ class Arm:
     @property
     def mean(self) -> TradePoint | None:
         """The mean over seeds, with the range of the seeds as its bounds; None where no seed has a value."""
+        return self._over_seeds(_seed_range)
+
+    @property
+    def mean_over_prompts(self) -> TradePoint | None:
+        """The same mean with the interval over prompts and documents as its bounds, seeds as they are."""
+        return self._over_seeds(_prompt_interval)
+
+    @property
+    def one_seed(self) -> bool:
+        """Whether nothing is known of how far seeds scatter: shown as "n = 1 seed"."""
+        return self.seeds == 1
+
+    def _over_seeds(self, together: Callable[[Sequence[Measure]], Measure]) -> TradePoint | None:
         known = [p for p in self.points if p.reduction.value is not None and p.ppl_increase.value is not None]
         if not known:
             return None
-        parts = ("reduction", "ppl_increase", "toxicity", "perplexity")
-        means = {part: _mean([getattr(p, part) for p in known]) for part in parts}
+        means = {part: together([getattr(p, part) for p in known]) for part in PARTS}
         return TradePoint(label=self.label, **means)
 
 
-def _mean(measures: Sequence[Measure]) -> Measure:
+def _seed_range(measures: Sequence[Measure]) -> Measure:
+    """Seeds apart from prompts: how far repairs that differ by their seed alone lie apart."""
     values = [m.value for m in measures if m.value is not None]
     if not values:
         return measures[0]
@@ -57,12 +72,30 @@ def _mean(measures: Sequence[Measure]) -> Measure:
     )
 
 
+def _prompt_interval(measures: Sequence[Measure]) -> Measure:
+    """Prompts apart from seeds: the mean of the seeds' own bounds.
+
+    All seeds were measured on the same prompts, so their errors largely move together: the interval of the
+    mean is at most as wide as the mean of theirs.
+    """
+    bounded = [m for m in measures if m.value is not None and m.low is not None and m.high is not None]
+    if not bounded:
+        return _seed_range(measures).model_copy(update={"low": None, "high": None, "note": "no intervals"})
+    low, value, high = (
+        float(np.mean([getattr(m, part) for m in bounded])) for part in ("low", "value", "high")
+    )
+    note = "mean over seeds; the bounds are means of the seeds' 95 % intervals over prompts or documents"
+    return Measure(value=value, low=low, high=high, n=bounded[0].n, unit=bounded[0].unit, note=note)
+
+
 def arms(runs: Sequence[Run], points: Sequence[TradePoint]) -> list[Arm]:
     """The runs grouped by everything but seed, full-data runs last; `points` belong to `runs` in order."""
     groups: dict[str, list[int]] = {}
     for i, run in enumerate(runs):
         m = run.manifest
-        groups.setdefault(content_key([m.strategy, m.budget, m.spec.method, m.spec.params]), []).append(i)
+        beside = getattr(m.spec, "mix", None), getattr(m.spec, "token_mask", "")
+        kind = content_key([m.strategy, m.budget, m.spec.method, m.spec.params, *beside])
+        groups.setdefault(kind, []).append(i)
     found = [_arm([runs[i] for i in g], [points[i] for i in g]) for g in groups.values()]
     return sorted(found, key=lambda a: (a.full, a.method, a.strategy, a.rows))
 

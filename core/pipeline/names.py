@@ -13,7 +13,8 @@ from core.workspace import Workspace, content_key, folder_hash, read_json, write
 
 HUB_ID = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
 SHIPPED_MODEL, SHIPPED_SCORER = "lm", "scorer"
-MODEL_MARKS = ("config.json", "base.json")
+CHANGED_MARK = "base.json"
+MODEL_MARKS = ("config.json", CHANGED_MARK)
 SCORER_MARK = "classes.json"
 DEMO_ORIGIN = "demo grammar"  # as core.demo writes it; a file of a person's own may be called demo.csv
 DETOXIFY = ("unbiased", "original", "multilingual", "unbiased-small", "original-small")
@@ -107,8 +108,13 @@ def default_model(ws: Workspace, pool: str) -> str:
     """The model a pool suggests: the demo's for the demo's pools, else the workspace's first, else gpt2."""
     if is_demo(ws, pool):
         return "demo"
-    own = [name for name in models(ws) if name != "demo"]
+    own = [name for name in models(ws) if name != "demo" and not _is_changed(ws, name)]
     return own[0] if own else "gpt2"
+
+
+def _is_changed(ws: Workspace, name: str) -> bool:
+    """Whether it is what a repair left on the way: a pool never suggests that by itself."""
+    return ws.find("models", name, CHANGED_MARK) is not None
 
 
 def default_scorer(ws: Workspace, pool: str) -> str:

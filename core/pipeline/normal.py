@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 from core.errors import MissingInput
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
 def normal_text(
     ws: Workspace, lm: LanguageModel, wanted: NormalText, scorer: str, reporter: Reporter
 ) -> list[str]:
-    """Free samples of the model, toxic ones dropped (A1); made once per model, settings and scorer."""
-    from core.lm.generate import unconditional
+    """Free samples of the model, toxic ones dropped (A1); made once per model, settings and scorer.
+
+    They begin from the start token alone. Those sampled by a process that was killed are not sampled again.
+    """
+    from core.lm.generate import sample
     from core.scorers import load_scorer
 
     source = resolve_scorer(ws, scorer)
@@ -25,12 +29,17 @@ def normal_text(
     with ws.lock(f"normal-{key}", timeout=24 * 3600):
         kept = ws.find("normal", f"{key}.json")
         if kept is None:
-            texts = unconditional(
+            scratch = ws.path("partial", "normal", key)
+            [texts] = sample(
                 lm,
-                wanted.texts,
+                [""],
+                samples=wanted.texts,
                 new_tokens=wanted.tokens,
                 top_p=wanted.top_p,
+                prompt_tokens=1,
                 seed=wanted.seed,
+                scratch=scratch,
+                key=key,
                 reporter=reporter,
             )
             texts = [t for t in texts if t.strip()]
@@ -41,6 +50,7 @@ def normal_text(
                 kept,
                 {"texts": clean, "dropped": len(texts) - len(clean), "settings": wanted, "scorer": scorer},
             )
+            shutil.rmtree(scratch, ignore_errors=True)
     texts = list(read_json(kept)["texts"])
     if not texts:
         raise MissingInput(

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from core.pipeline.kept import Run, runs
 from core.pipeline.names import default_model
-from core.pipeline.runs import Run, runs
 from core.repair import METHODS, RepairParams
 from core.training.schedule import total_steps
 from core.values import Recipe, settings
@@ -57,7 +57,7 @@ def predict(
         return Prediction(None, None, None, 0, f"The cost of a repair cannot be predicted: {said}.")
     kind = METHODS[method].params
     given = settings(kind, known[0].manifest.spec.params if params is None else params, f"method {method!r}")
-    planned = length * _planned(given, rows, METHODS[method].reads_all)
+    planned = length * planned_passes(method, given, rows)
     paces = [r.manifest.result["seconds"] / _done(r) for r in known]
     middle, low, high = (planned * pace for pace in (float(np.median(paces)), min(paces), max(paces)))
     said = _sentence((middle, low, high), known, model, given, rows, newest=params is None)
@@ -77,9 +77,11 @@ def _comparable(measured: Sequence[Run], method: str, model: str) -> list[Run]:
     return [run for run in found if run.manifest.device == found[0].manifest.device]
 
 
-def _planned(params: RepairParams, rows: int, reads_all: bool) -> float:
-    steps = total_steps(rows, params)
-    return _work(params, rows, steps, 1 + math.ceil(steps / params.validate_every), reads_all)
+def planned_passes(method: str, params: RepairParams, rows: int) -> float:
+    """Forward passes of one row that the whole run makes; a backward pass counts as two."""
+    spec, steps = METHODS[method], total_steps(rows, params)
+    once = _work(params, rows, steps, 1 + math.ceil(steps / params.validate_every), spec.reads_all)
+    return once * len(spec.phases)
 
 
 def _done(run: Run) -> float:
@@ -89,7 +91,7 @@ def _done(run: Run) -> float:
     params = settings(method.params, m.spec.params, f"run {run.id}")
     steps = int(m.result["steps"])
     validations = len(m.result.get("validations", ())) or 1 + math.ceil(steps / params.validate_every)
-    return _work(params, m.budget, steps, validations, method.reads_all)
+    return _work(params, run.trained_rows, steps, validations, method.reads_all)
 
 
 def _work(params: RepairParams, rows: int, steps: int, validations: int, reads_all: bool) -> float:

@@ -1,188 +1,122 @@
-"""Repairs: gather what one needs, run it, measure the result, keep every number with what made it."""
+"""Repairs: gather what one needs, run it, measure the result, keep every number with what made it.
+
+A run under way keeps all that must survive a kill in WORKSPACE/partial/runs/ID; asked for again it goes on.
+"""
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from core.errors import BadInput, MissingInput
-from core.evaluation.metrics.composite import Cost
+from core.errors import BadInput, BadModel, MissingInput, UnknownName
+from core.pipeline.asked import asked_key, check_fit, deciding, filled_repair
 from core.pipeline.choose import choose, load_selection, save_selection, selecting_seconds
+from core.pipeline.estimate import estimate
 from core.pipeline.evaluations import (
     evaluation_key,
-    filled_spec,
     measure,
     open_model,
     run_evaluation,
     versions,
     write_evaluation,
 )
-from core.pipeline.names import default_model, default_scorer, identity, resolve_model, resolve_scorer
-from core.pipeline.normal import normal_text
-from core.pool import eligible, load_pool
-from core.repair import METHODS, RepairParams, repair
-from core.values import (
-    Evaluation,
-    Example,
-    Frozen,
-    Params,
-    Pool,
-    RepairSpec,
-    Reporter,
-    Selection,
-    Silent,
-    examples,
-    settings,
+from core.pipeline.kept import (
+    KeptRows,
+    Run,
+    RunManifest,
+    find_run,
+    recall_asked,
+    remember_asked,
+    runs,
+    standing_rows,
 )
-from core.workspace import Workspace, atomic_folder, content_key, json_line, read_as, write_json
+from core.pipeline.mixes import Training, dose, training
+from core.pipeline.names import resolve_model
+from core.pipeline.normal import normal_text
+from core.pipeline.panel import keep_model, open_panel
+from core.pipeline.token_masks import Mask, read_token_mask, tokenizer_hash
+from core.pool import load_pool
+from core.repair import METHODS, RepairParams, RepairResult, repair
+from core.values import Pool, RepairSpec, Reporter, Selection, Silent, settings
+from core.workspace import Memo, Workspace, atomic_folder, content_key, json_line, write_bytes, write_json
+from core.workspace.files import storage_errors
 
-RUN_VERSION = 2  # raised when the same inputs would give other numbers
+if TYPE_CHECKING:
+    from core.lm.load import LanguageModel
 
+__all__ = ["Run", "RunManifest", "find_asked", "find_run", "run_repair", "runs"]
 
-class RunManifest(Frozen):
-    """Written last: it exists => the run is whole."""
-
-    id: str
-    spec: RepairSpec
-    selection: str
-    strategy: str
-    budget: int  # rows
-    eligible: int  # rows the budget was taken from
-    select_seconds: float  # with the making of its signals
-    pool: str
-    pool_fingerprint: str
-    model: str
-    model_hash: str
-    result: dict[str, Any]
-    base_evaluation: str = ""
-    created: str
-    seconds: float
-    device: str
-    versions: dict[str, str]
+METRICS = "metrics.jsonl"
 
 
 @dataclass(frozen=True)
-class Run:
-    """One finished repair as the pages and tables read it."""
+class _Plan:
+    """One run with all that it needs by name."""
 
     id: str
-    folder: Path
-    manifest: RunManifest
-    evaluation: Evaluation | None
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether a person stopped it before its end."""
-        return bool(self.manifest.result.get("interrupted", False))
-
-    @property
-    def share(self) -> float:
-        """Rows used as a share of the eligible rows."""
-        return self.manifest.budget / max(self.manifest.eligible, 1)
-
-    def cost(self, full: Run) -> Cost:
-        """Seconds of selecting and repairing, beside those of the full-data run."""
-        m = self.manifest
-        return Cost(m.select_seconds, m.result["seconds"], full.manifest.result["seconds"])
-
-    @property
-    def label(self) -> str:
-        """Strategy, budget, method and seed in one line."""
-        m = self.manifest
-        return m.spec.name or f"{m.strategy} {m.budget} rows, {m.spec.method}, seed {m.spec.seed}"
-
-
-class _Kept:
-    """A Reporter that also keeps every measured row in the run's own folder."""
-
-    def __init__(self, outer: Reporter, path: Path) -> None:
-        self.outer, self.path = outer, path
-
-    def progress(self, done: int, total: int, what: str) -> None:
-        self.outer.progress(done, total, what)
-
-    def record(self, row: Mapping[str, Any]) -> None:
-        self.outer.record(row)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json_line(row))
-
-    def stopping(self) -> bool:
-        return self.outer.stopping()
-
-    def asked(self, what: str) -> bool:
-        return self.outer.asked(what)
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    spec: RepairSpec  # filled
+    params: RepairParams
+    chosen: Selection
+    pool: Pool
+    scratch: Path  # survives a kill
 
 
 def run_repair(ws: Workspace, spec: RepairSpec, reporter: Reporter | None = None) -> Run:
     """Repair, evaluate, store under WORKSPACE/runs/ID; a spec that was run already costs nothing.
 
-    A stop asked for while training keeps the best weights so far and measures nothing. Such a run is made
-    anew when it is asked for again, and so is one that dropped the model that is wanted now.
+    A run that was killed, or failed, goes on where it was when it is asked for again, and ends with the same
+    weights and numbers (on a CPU, bit for bit). A stop asked for while training keeps the best weights so far
+    and measures nothing; asked for again, such a run goes on too. One that dropped the model that is wanted
+    now is made anew.
     """
     reporter = reporter or Silent()
-    params = settings(METHODS[spec.method].params, spec.params, f"repair method {spec.method!r}")
+    plan = _plan(ws, spec, reporter)
+    with ws.lock(f"run-{plan.id}", timeout=5):
+        whole = find_run(ws, plan.id)
+        if whole is None or not _serves(whole, spec):
+            if plan.spec.evaluation is not None:  # the point of comparison first: a run alone means nothing
+                run_evaluation(ws, plan.spec.evaluation, reporter)
+            with storage_errors(plan.scratch / "x"):
+                plan.scratch.mkdir(parents=True, exist_ok=True)
+            with atomic_folder(ws.path("runs", plan.id), alone=True) as part:
+                _make(ws, plan, part, reporter)
+            whole = find_run(ws, plan.id)
+            assert whole is not None  # written above, under its lock
+        if not whole.interrupted:
+            shutil.rmtree(plan.scratch, ignore_errors=True)
+            remember_asked(ws, asked_key(ws, spec), plan.id)
+    return whole
+
+
+def find_asked(ws: Workspace, spec: RepairSpec) -> Run | None:
+    """The finished run that answers this spec as asked, before any row is selected; looks, computes nothing.
+
+    None when it was never run to its end, when its rows, model or scorer are others by now, or when it
+    dropped the model that the spec wants kept. Raises BadInput for settings the method does not have.
+    """
+    try:
+        run = recall_asked(ws, asked_key(ws, spec))
+    except (BadModel, UnknownName):  # a pool, model or selection that is not there has no run
+        return None
+    return run if run is not None and _serves(run, spec) else None
+
+
+def _plan(ws: Workspace, spec: RepairSpec, reporter: Reporter) -> _Plan:
+    """Select, fill in, and refuse what cannot work, before any work."""
+    settings(METHODS[spec.method].params, spec.params, f"repair method {spec.method!r}")
     chosen = _selection(ws, spec, reporter)
     pool = load_pool(ws, chosen.recipe.pool)
     if pool.fingerprint != chosen.pool_fingerprint:
         raise BadInput(
             f"pool {pool.name!r} has changed since the selection {chosen.key} was made; select again"
         )
-    spec = _filled(ws, spec, params, chosen)
-    run_id = _run_id(ws, spec, params, pool)
-    with ws.lock(f"run-{run_id}", timeout=5):
-        if (whole := find_run(ws, run_id)) is not None and _serves(whole, spec):
-            return whole
-        if spec.evaluation is not None:  # the point of comparison first: a run without it means nothing
-            run_evaluation(ws, spec.evaluation, reporter)
-        with atomic_folder(ws.path("runs", run_id), alone=True) as part:
-            _make(ws, run_id, spec, params, chosen, pool, part, reporter)
-    run = find_run(ws, run_id)
-    assert run is not None  # written above, under its lock
-    return run
-
-
-def _filled(ws: Workspace, spec: RepairSpec, params: Params, chosen: Selection) -> RepairSpec:
-    """The spec with every name and default written out."""
-    model = spec.model or default_model(ws, chosen.recipe.pool)
-    if spec.evaluation and spec.evaluation.model not in ("", model):
-        raise BadInput(
-            f"the evaluation names the model {spec.evaluation.model!r}, but {model!r} is repaired: base and "
-            "repaired model are measured alike, leave evaluation.model empty"
-        )
-    return spec.model_copy(
-        update={
-            "selection": chosen.key,
-            "params": params.model_dump(mode="json"),
-            "model": model,
-            "scorer": spec.scorer or default_scorer(ws, chosen.recipe.pool),
-            "evaluation": filled_spec(ws, spec.evaluation, model) if spec.evaluation else None,
-        }
-    )
-
-
-def _run_id(ws: Workspace, spec: RepairSpec, params: RepairParams, pool: Pool) -> str:
-    """Hash of all that could change a number of the filled spec's run: contents, where names could lie."""
-    return content_key(
-        {
-            "spec": spec.model_dump(
-                mode="json", exclude={"name", "evaluation", "keep_model", "device", "panel"}
-            ),
-            "model": identity(ws, resolve_model(ws, spec.model)),
-            "split": pool.split_hash,  # validation rows come from it
-            "normal": identity(ws, resolve_scorer(ws, spec.scorer)) if params.normal else "",
-            "evaluation": evaluation_key(ws, spec.evaluation) if spec.evaluation else "",
-            "version": RUN_VERSION,
-        }
-    )
+    filled, params = filled_repair(ws, spec.model_copy(update={"selection": chosen.key}), pool.name)
+    run_id = content_key(deciding(ws, filled, params, [pool.name]))
+    check_fit(filled, params)
+    return _Plan(run_id, filled, params, chosen, pool, ws.path("partial", "runs", run_id))
 
 
 def _serves(whole: Run, spec: RepairSpec) -> bool:
@@ -191,40 +125,24 @@ def _serves(whole: Run, spec: RepairSpec) -> bool:
     return kept and not whole.interrupted
 
 
-def _make(
-    ws: Workspace,
-    run_id: str,
-    spec: RepairSpec,
-    params: RepairParams,
-    chosen: Selection,
-    pool: Pool,
-    part: Path,
-    reporter: Reporter,
-) -> None:
+def _make(ws: Workspace, plan: _Plan, part: Path, reporter: Reporter) -> None:
     """Fill the run's folder: spec, measurements, model, evaluation, and the manifest last."""
     started = time.perf_counter()
-    method = METHODS[spec.method]
+    spec, params, chosen, pool = plan.spec, plan.params, plan.chosen, plan.pool
     write_json(part / "spec.json", spec)
+    expected = _expected(ws, plan)
+    needs = METHODS[spec.method].columns(params)
     lm = open_model(resolve_model(ws, spec.model), spec.device)
-    train, validation = _examples(pool, chosen, method.columns(params), params.validation_size)
-    result = repair(
-        lm,
-        spec.method,
-        train,
-        validation,
-        params=params,
-        normal=normal_text(ws, lm, spec.normal, spec.scorer, reporter) if params.normal else [],
-        seed=spec.seed,
-        folder=part,
-        keep=spec.keep_model,
-        reporter=_Kept(reporter, part / "metrics.jsonl"),
-    )
+    rows = training(ws, chosen, pool, spec.method, needs, params.validation_size, spec.mix, reporter)
+    result = _repair(ws, plan, lm, rows, part, reporter)
+    kept = "".join(json_line(row) for row in standing_rows(plan.scratch / METRICS))
+    write_bytes(part / METRICS, kept.encode())
     if spec.evaluation is not None and not result.interrupted:
-        repaired, tables = measure(ws, lm, spec.evaluation, reporter)
-        named = {"model": f"run:{run_id}", "model_hash": result.weights}
-        write_evaluation(part, repaired.model_copy(update=named), tables)
+        _measure(ws, plan, lm, result, part, reporter)
+    if spec.keep_model == "none":
+        shutil.rmtree(part / "model", ignore_errors=True)
     manifest = RunManifest(
-        id=run_id,
+        id=plan.id,
         spec=spec,
         selection=chosen.key,
         strategy=chosen.recipe.strategy,
@@ -236,13 +154,75 @@ def _make(
         model=spec.model,
         model_hash=lm.hash,
         result=result.model_dump(mode="json"),
+        dose=dose(len(chosen.ids), rows.benign, result.steps, params.batch) if rows.benign else {},
+        resumed=result.resumed,
+        estimate=expected,
         base_evaluation=evaluation_key(ws, spec.evaluation) if spec.evaluation else "",
-        created=_now(),
+        created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         seconds=round(time.perf_counter() - started, 2),
         device=str(lm.device),
         versions=versions(),
     )
     write_json(part / "manifest.json", manifest)
+
+
+def _repair(
+    ws: Workspace, plan: _Plan, lm: LanguageModel, rows: Training, part: Path, reporter: Reporter
+) -> RepairResult:
+    """Train and write the model, from where an earlier process was ended."""
+    spec, method = plan.spec, METHODS[plan.spec.method]
+    masks: list[tuple[Mask, Mask]] = []
+    if spec.token_mask:
+        found = read_token_mask(ws, spec.token_mask, plan.pool, tokenizer_hash(lm.tokenizer))
+        masks = [found.of(row) for row in rows.rows.tolist()]
+
+    def keep(step: int) -> str:
+        return keep_model(ws, lm, spec.name, plan.id, step)
+
+    return repair(
+        lm,
+        spec.method,
+        rows.examples,
+        rows.validation,
+        params=plan.params,
+        normal=normal_text(ws, lm, spec.normal, spec.scorer, reporter) if plan.params.normal else [],
+        seed=spec.seed,
+        folder=part,
+        keep=spec.keep_model,
+        reporter=KeptRows(reporter, plan.scratch / METRICS),
+        masks=masks,
+        watch=open_panel(ws, lm, spec, plan.pool, keep) if method.phases else None,
+        scratch=plan.scratch,
+        memo=Memo(ws.path("memo", f"reference-{lm.hash}.sqlite")),
+    )
+
+
+def _expected(ws: Workspace, plan: _Plan) -> dict[str, float]:
+    """What it will take, by all that was measured before: kept beside what it took."""
+    rows = len(plan.chosen.ids) + (plan.spec.mix.rows if plan.spec.mix else 0)
+    recipe = plan.chosen.recipe.model_copy(update={"method": plan.spec.method})
+    found = estimate(ws, plan.spec, plan.params, recipe, rows)
+    if found is None:
+        return {}
+    said = {
+        "memory_bytes": found.memory_bytes,
+        "seconds": found.seconds,
+        "low": found.low,
+        "high": found.high,
+    }
+    return {name: float(value) for name, value in said.items() if value is not None}
+
+
+def _measure(
+    ws: Workspace, plan: _Plan, lm: LanguageModel, result: RepairResult, part: Path, reporter: Reporter
+) -> None:
+    """Measure the model in memory, or its folder where that decodes otherwise; a kill loses little."""
+    assert plan.spec.evaluation is not None
+    if METHODS[plan.spec.method].decode:
+        lm = open_model(str(part / "model"), plan.spec.device)
+    scratch = plan.scratch / "evaluation"
+    found, tables = measure(ws, lm, plan.spec.evaluation, reporter, weights=result.weights, scratch=scratch)
+    write_evaluation(part, found.model_copy(update={"model": f"run:{plan.id}"}), tables)
 
 
 def _selection(ws: Workspace, spec: RepairSpec, reporter: Reporter) -> Selection:
@@ -254,45 +234,3 @@ def _selection(ws: Workspace, spec: RepairSpec, reporter: Reporter) -> Selection
     if not chosen.ids:
         raise MissingInput(f"selection {chosen.key} is empty; select at least one row to repair with")
     return chosen
-
-
-def _examples(
-    pool: Pool, chosen: Selection, needs: tuple[str, ...], validation: int
-) -> tuple[list[Example], list[Example]]:
-    """The chosen rows in their order, and so many random validation rows of the same kind (never test)."""
-    place = {row_id: i for i, row_id in enumerate(pool.ids)}
-    missing = [row_id for row_id in chosen.ids if row_id not in place]
-    if missing:
-        raise BadInput(
-            f"selection {chosen.key} names row {missing[0]!r}, which pool {pool.name!r} does not hold"
-        )
-    usable = eligible(pool, needs, splits=("train",))
-    allowed = set(usable.rows.tolist())
-    rows = [place[row_id] for row_id in chosen.ids]
-    unusable = [r for r in rows if r not in allowed]
-    if unusable:
-        columns = " and ".join(sorted(set(needs) - {"prompt"}))
-        raise MissingInput(
-            f"{len(unusable)} of {len(rows)} selected rows cannot be used by this method: it needs the "
-            f"columns {columns} filled, in the train split and not blocked; select again for this method"
-        )
-    held_out = eligible(pool, needs, splits=("validation",)).rows
-    order = np.random.default_rng(0).permutation(len(held_out))[:validation]
-    return examples(pool, rows), examples(pool, held_out[np.sort(order)])
-
-
-def find_run(ws: Workspace, run_id: str) -> Run | None:
-    """The whole run of that id, or None."""
-    folder = ws.find("runs", run_id)
-    if folder is None or not (folder / "manifest.json").is_file():
-        return None
-    manifest = read_as(RunManifest, folder / "manifest.json")
-    path = folder / "evaluation.json"
-    found = read_as(Evaluation, path) if path.is_file() else None
-    return Run(run_id, folder, manifest, found)
-
-
-def runs(ws: Workspace) -> list[Run]:
-    """Every whole run, newest first."""
-    found = [find_run(ws, name) for name in ws.folders("runs")]
-    return sorted((r for r in found if r is not None), key=lambda r: r.manifest.created, reverse=True)

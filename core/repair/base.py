@@ -13,11 +13,13 @@ from core.lm.load import LanguageModel
 from core.lm.tokenise import Encoded
 from core.registry import Registry
 from core.training.checkpoints import Weights
-from core.training.loop import Objective
+from core.training.parts import Objective, Pair
 from core.training.schedule import TrainingParams
+from core.values import Example
 
 ScopeName = Literal["all", "lora", "dynamic", "min", "fixed"]
 SCOPES: tuple[ScopeName, ...] = get_args(ScopeName)
+Mask = tuple[Sequence[bool], Sequence[bool]]  # per token of the response, of the rejected text: penalised
 BY_BLOCK = ("dynamic", "min", "fixed")  # choose a block by the bad texts' gradient
 
 
@@ -38,7 +40,6 @@ class RepairParams(TrainingParams):
         "sequence",
         description="NLL is a mean of each text's mean (IRepair), or of all tokens of the batch (TRL).",
     )
-
     prompt_tokens: int = Field(64, ge=0, description="Tokens kept of a prompt, the last ones.")
     response_tokens: int = Field(64, ge=1, description="Tokens kept of a response, the first ones.")
     end_token: bool = Field(
@@ -56,6 +57,11 @@ class RepairParams(TrainingParams):
         """Whether these settings need normal text."""
         return False
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What these settings come to that their names do not say, as sentences told with the result."""
+        return ()
+
 
 class KLParams(RepairParams):
     """Settings of methods that hold on to normal text by a KL term."""
@@ -71,6 +77,43 @@ class KLParams(RepairParams):
     def normal(self) -> bool:
         """Always: the KL term is measured on it."""
         return True
+
+
+class RetainParams(KLParams):
+    """Settings of methods that push the bad text down, and may hold on to the good or to normal text."""
+
+    lr: float = Field(
+        1e-5, gt=0, le=1, description="Learning rate; RMSprop's first steps are ten times larger."
+    )
+    gamma: float = Field(1.0, gt=0, description="Weight of the loss that pushes the bad text down.")
+    alpha: float = Field(1.0, ge=0, description="Weight of what is retained; 0 retains nothing.")
+    retain: Literal["nll", "kl", "none"] = Field(
+        "nll",
+        description="What holds the model: nll = learns the good text, kl = stays near the untouched model "
+        "on normal text, none = nothing does.",
+    )
+    kl_direction: Literal["reverse", "forward"] = Field(
+        "forward", description="forward = KL(reference || policy), as open-unlearning computes it."
+    )
+    per: Literal["sequence", "token"] = Field(
+        "token",
+        description="NLL is a mean of all tokens of the batch (open-unlearning), or of each text's mean.",
+    )
+
+    @property
+    def kept(self) -> Literal["nll", "kl", "none"]:
+        """What is retained in fact: nothing where it weighs nothing."""
+        return self.retain if self.alpha else "none"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The good text, where it is retained."""
+        return ("response", *super().columns) if self.kept == "nll" else super().columns
+
+    @property
+    def normal(self) -> bool:
+        """Where the KL term retains."""
+        return self.kept == "kl"
 
 
 class ReferenceMemo(Protocol):
@@ -104,13 +147,18 @@ class Phase:
 
 @dataclass(frozen=True)
 class Repaired:
-    """What a method's phases came to, for `compose`: the model holds the last phase's weights."""
+    """What a method's phases came to, for its `change` or `decode`.
+
+    A `change` finds the model with the last phase's weights and moves them; nothing is on disk yet. A
+    `decode` finds it untouched, and the model folder written so; it may put any weights into the model to
+    save them as side models below that folder (core.training.checkpoints: restore, save, base = `before`).
+    """
 
     lm: LanguageModel
     params: Any
     before: Weights  # the untouched model's, by name, in main memory
-    after: Sequence[Weights]  # one per phase
-    folder: Path  # the model folder, already written as the method's model; side models go below it
+    after: Sequence[Weights]  # one per phase, by the same names
+    folder: Path  # the model folder
 
 
 @dataclass(frozen=True)
@@ -125,6 +173,11 @@ class MethodSpec:
     change: Callable[[Repaired], None] | None = None  # moves the weights once more, before they are saved
     decode: Callable[[Repaired], dict[str, Any]] | None = None  # what decoder.json says (core.lm.decoders)
     reads_all: bool = False  # whether the untouched model reads every row once before training
+    masks: bool = False  # whether it penalises the tokens that a mask names, and so needs one
+    refuse: Callable[[Example, Mask], str] | None = None  # why this row cannot be used; "" = it can
+    idle: Callable[[Pair], str] | None = (
+        None  # why this row, cut to its tokens, teaches nothing; "" = it does
+    )
 
     def columns(self, params: RepairParams) -> tuple[str, ...]:
         """Columns that must be filled with these settings."""

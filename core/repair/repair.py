@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.errors import MissingInput
+from core.lm.decoders.files import DECODER
 from core.lm.load import LanguageModel
-from core.lm.tokenise import Encoded, encode_pairs
-from core.repair.base import METHODS, KLParams, MethodSpec, RepairParams, Setting
+from core.repair.base import METHODS, Mask, MethodSpec, Phase, ReferenceMemo, Repaired, RepairParams, Setting
+from core.repair.results import InPhase, RepairResult, joined
 from core.repair.scopes import open_scope
-from core.training.checkpoints import Keep, save, snapshot, weights_hash, weights_of
-from core.training.loop import Pair, train
-from core.values import Example, Frozen, Params, Reporter, Silent, settings
+from core.repair.texts import Ready, ready
+from core.training.checkpoints import Keep, Weights, restore, save, snapshot, weights_hash, weights_of
+from core.training.loop import train
+from core.training.parts import Scope, Trained, Watch
+from core.training.resume import Checkpoint
+from core.values import Example, Params, Reporter, Silent, settings
+from core.workspace import content_key, write_json
 
-
-class RepairResult(Frozen):
-    """What a repair did and what it took."""
-
-    steps: int
-    best_step: int  # whose weights the model holds now; 0 = nothing was better than the untouched model
-    stopped_early: str  # the reason as a sentence; empty = all steps were done
-    interrupted: bool  # whether that reason is the user
-    seconds: float
-    tokens: int  # real tokens looked at, padding left out
-    tokens_per_second: float
-    peak_bytes: int  # of the CUDA device, else of the process
-    losses: tuple[float, ...]  # one per step
-    validations: tuple[tuple[int, float], ...]  # (step, value), lower is better
-    block_counts: dict[int, int]  # how often each block was chosen; empty where all weights move
-    final: dict[str, float]  # loss parts of the last step
-    weights: str  # hash of the repaired weights
+CODE = 2  # raise it when the same settings come to mean other numbers: older checkpoints are then left
 
 
 def repair(
@@ -46,101 +37,151 @@ def repair(
     folder: Path,
     keep: Keep = "changed",
     reporter: Reporter | None = None,
+    masks: Sequence[Mask] = (),
+    watch: Watch | None = None,
+    scratch: Path | None = None,
+    every_s: float = 30.0,
+    memo: ReferenceMemo | None = None,
 ) -> RepairResult:
     """Train `lm.model` in place; afterwards it holds the best weights, and so does FOLDER/model.
 
     `lm` must hold the weights of `lm.source`, which "changed" saves refer to. `normal` are texts that the
-    model writes by itself, for methods with a KL term. A clean stop through the reporter keeps the best
-    weights. Raises MissingInput when columns or normal text are missing.
+    model writes by itself, for methods with a KL term. `masks` name, per example, the tokens of its response
+    and of its rejected text that are penalised, as core.lm.tokenise tokenises that side, joiner included.
+
+    Each phase starts from the untouched weights. A method that only decodes differently leaves the model
+    untouched and writes decoder.json, and its phases' weights as side models, into FOLDER/model: with `keep`
+    "none" too, because nothing else holds the repair; the caller removes it after use.
+
+    `scratch` is a folder that survives a kill; the same call made again goes on from its checkpoints
+    (train-1.safetensors for the first phase, ...), one each `every_s` seconds. `memo` is bound to this model.
+    A clean stop through the reporter keeps the best weights. Raises MissingInput when columns, masks or
+    normal text are missing, BadInput for rows that the method cannot use. After an error the model's weights
+    are not defined.
     """
     spec = METHODS[method]
     chosen = settings(spec.params, params, f"repair method {method!r}")
-    _check(spec, chosen, examples, normal)
-    usable = [e for e in validation if not _lacking(spec, chosen, e)][: chosen.validation_size]
-    pairs = tokenised(lm, [*examples, *usable], chosen)
+    rows = ready(lm, spec, chosen, examples, validation, normal, masks)
     before = snapshot(weights_of(lm.model))
-    (phase,) = spec.phases
-    objective = phase.build(Setting(lm, chosen, _normal(lm, normal, chosen), seed))
-    scope = open_scope(lm, chosen)
-    done = train(
-        lm,
-        objective,
-        scope,
-        pairs[: len(examples)],
-        pairs[len(examples) :],
-        params=chosen,
-        seed=seed,
-        before=before,
-        reporter=reporter or Silent(),
+    work = _Work(
+        lm, method, spec, chosen, rows, seed, before, reporter or Silent(), watch, scratch, every_s, memo
     )
-    scope.close()
-    save(lm, folder / "model", keep, before)
-    return RepairResult(
-        steps=done.steps,
-        best_step=done.best_step,
-        stopped_early=done.stopped_early,
-        interrupted=done.interrupted,
-        seconds=done.seconds,
-        tokens=done.tokens,
-        tokens_per_second=done.tokens / done.seconds,
-        peak_bytes=done.peak_bytes,
-        losses=tuple(done.losses),
-        validations=tuple(done.validations),
-        block_counts=dict(sorted(done.block_counts.items())),
-        final=done.final,
-        weights=weights_hash(snapshot(weights_of(lm.model), before)),
-    )
+    done, after = work.phases()
+    repaired = Repaired(lm, chosen, before, after, folder / "model")
+    weights = _decoding(spec, repaired, keep) if spec.decode is not None else _saved(spec, repaired, keep)
+    return joined(done, [phase.name for phase in spec.phases], weights, rows.notes)
 
 
-def tokenised(lm: LanguageModel, examples: Sequence[Example], params: RepairParams) -> list[Pair]:
-    """Both sides of each example as token ids; a side that is not there scores nothing."""
-    prompts = [e.prompt for e in examples]
+@dataclass
+class _Work:
+    """All that the phases of one repair share."""
 
-    def side(texts: list[str]) -> list[Encoded]:
-        return encode_pairs(
-            lm.tokenizer,
-            prompts,
-            texts,
-            prompt_tokens=params.prompt_tokens,
-            response_tokens=params.response_tokens,
-            context=lm.context,
-            end_token=params.end_token,
-            score_prompt=params.score_prompt,
+    lm: LanguageModel
+    method: str
+    spec: MethodSpec
+    params: RepairParams
+    rows: Ready
+    seed: int
+    before: Weights
+    reporter: Reporter
+    watch: Watch | None
+    scratch: Path | None
+    every_s: float
+    memo: ReferenceMemo | None
+
+    def phases(self) -> tuple[list[Trained], list[Weights]]:
+        """Train them one after the other; after a stop by the user the later ones keep untouched weights."""
+        done: list[Trained] = []
+        after: list[Weights] = []
+        for number, phase in enumerate(self.spec.phases, 1):
+            if any(trained.interrupted for trained in done):
+                after.append(self.before)
+                continue
+            restore(weights_of(self.lm.model), self.before)
+            done.append(self._train(phase, number))
+            after.append(snapshot(weights_of(self.lm.model), self.before))
+        return done, after
+
+    def _train(self, phase: Phase, number: int) -> Trained:
+        objective = phase.build(Setting(self.lm, self.params, self.rows.normal, self.seed, self.memo))
+        scope = open_scope(self.lm, self.params, self.seed)
+        checkpoint = None
+        if self.scratch is not None:
+            path = self.scratch / f"train-{number}.safetensors"
+            checkpoint = Checkpoint(path, self._key(number), self.every_s)
+        try:
+            return train(
+                self.lm,
+                objective,
+                scope,
+                self.rows.train,
+                self.rows.held_out,
+                params=self.params,
+                seed=self.seed,
+                before=self.before,
+                reporter=InPhase(self.reporter, phase.name) if len(self.spec.phases) > 1 else self.reporter,
+                watch=_Plain(self.watch, scope) if self.watch is not None else None,
+                checkpoint=checkpoint,
+            )
+        finally:
+            scope.close()
+
+    def _key(self, number: int) -> str:
+        """Names all that decides what this phase comes to: rows as their tokens and masks, not as ids."""
+        import torch
+
+        texts = hashlib.sha256()
+        for pair in (*self.rows.train, *self.rows.held_out):
+            texts.update(repr((pair.good, pair.bad, pair.good_mask, pair.bad_mask)).encode())
+        for text in self.rows.normal:
+            texts.update(repr(text).encode())
+        return content_key(
+            {
+                "code": [CODE, torch.__version__, self.lm.device.partition(":")[0]],
+                "model": [self.lm.hash, str(self.lm.model.dtype)],
+                "method": [self.method, number],
+                "params": self.params.model_dump(mode="json"),
+                "seed": self.seed,
+                "rows": [len(self.rows.train), len(self.rows.held_out), texts.hexdigest()],
+            }
         )
 
-    sides = zip(side([e.response for e in examples]), side([e.rejected for e in examples]), strict=True)
-    return [Pair(number, good, bad) for number, (good, bad) in enumerate(sides)]
+
+class _Plain:
+    """A watch that never sees adapters where it keeps the model: what it writes is a plain one."""
+
+    def __init__(self, watch: Watch, scope: Scope) -> None:
+        self.watch, self.scope, self.every = watch, scope, watch.every
+
+    def look(self, step: int) -> Mapping[str, Any]:
+        """As the watch does."""
+        return self.watch.look(step)
+
+    def keep(self, step: int) -> str:
+        """As the watch does, with adapters merged for that moment."""
+        plain: AbstractContextManager[None] = getattr(self.scope, "plain", nullcontext)()
+        with plain:
+            return self.watch.keep(step)
 
 
-def _normal(lm: LanguageModel, texts: Sequence[str], params: RepairParams) -> list[Encoded]:
-    """Normal texts as the model wrote them: from a start token on, cut, those without any token left out."""
-    if not isinstance(params, KLParams):
-        return []
-    encoded = encode_pairs(
-        lm.tokenizer, [""] * len(texts), texts, response_tokens=params.normal_tokens, context=lm.context
-    )
-    return [text for text in encoded if text.scored > 0]
+def _saved(spec: MethodSpec, repaired: Repaired, keep: Keep) -> str:
+    """Change the weights once more where the method does, and write the model; their hash."""
+    now = repaired.after[-1]
+    if spec.change is not None:
+        spec.change(repaired)
+        now = snapshot(weights_of(repaired.lm.model), repaired.before)
+    save(repaired.lm, repaired.folder, keep, repaired.before)
+    return weights_hash(now)
 
 
-def _lacking(spec: MethodSpec, params: RepairParams, example: Example) -> list[str]:
-    return [column for column in spec.columns(params) if not getattr(example, column).strip()]
-
-
-def _check(
-    spec: MethodSpec, params: RepairParams, examples: Sequence[Example], normal: Sequence[str]
-) -> None:
-    if not examples:
-        raise MissingInput(f"{spec.title} was given no examples; select at least one")
-    lacking = [(e, missing) for e in examples if (missing := _lacking(spec, params, e))]
-    if lacking:
-        first, missing = lacking[0]
-        raise MissingInput(
-            f"{spec.title} needs the columns {' and '.join(spec.columns(params))} filled; {len(lacking)} of "
-            f"{len(examples)} examples lack some (first: {first.id!r} has no {' and no '.join(missing)}); "
-            "select rows that have them, or take another method"
-        )
-    if params.normal and not any(text.strip() for text in normal):
-        raise MissingInput(
-            f"{spec.title} needs normal text for its KL term and was given none; sample it from "
-            "the model first"
-        )
+def _decoding(spec: MethodSpec, repaired: Repaired, keep: Keep) -> str:
+    """Write the untouched model, what the method puts beside it, then decoder.json; the hash of it all."""
+    weights = weights_of(repaired.lm.model)
+    restore(weights, repaired.before)
+    save(repaired.lm, repaired.folder, "changed" if keep == "none" else keep, repaired.before)
+    assert spec.decode is not None
+    said = spec.decode(repaired)
+    write_json(repaired.folder / DECODER, said)
+    restore(weights, repaired.before)
+    sides = [weights_hash(side) for side in repaired.after]
+    return content_key({"decoder": said, "weights": [weights_hash(repaired.before), *sides]})

@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 NAMES = ("original", "unbiased", "multilingual", "original-small", "unbiased-small")
 # detoxify gives the same class one name whatever the data set called it; so must we, for folders
 RENAMED = {"toxic": "toxicity", "identity_hate": "identity_attack", "severe_toxic": "severe_toxicity"}
+WHOLE = (
+    "check that its folder holds config.json (with id2label), tokenizer files and model.safetensors of one "
+    "and the same model"
+)
+ONLINE = (
+    "its configuration and tokenizer are fetched from Hugging Face on first use, so connect once, or use the "
+    "scorer 'demo', or a scorer folder of yours"
+)
 SMALLEST_VOCABULARY = 6  # a tokenizer that lost its vocabulary still holds its five special tokens
 
 
@@ -154,7 +162,7 @@ def _build(
     from detoxify.detoxify import get_model_and_tokenizer
 
     try:
-        with _quiet():
+        with quiet():
             model, tokenizer = get_model_and_tokenizer(
                 **arguments,
                 num_classes=len(classes),
@@ -163,8 +171,7 @@ def _build(
             )
     except (OSError, RuntimeError, ValueError, AttributeError, TypeError, KeyError) as error:
         raise BadModel(
-            f"the scorer {name!r} cannot be built ({_line(error)}); check that its folder holds config.json "
-            "(with id2label), tokenizer files and model.safetensors of one and the same model"
+            f"the scorer {name!r} cannot be built ({_line(error)}); {ONLINE if folder is None else WHOLE}"
         ) from error
     _check(name, classes, model, tokenizer, weights)
     positions = int(model.config.max_position_embeddings)
@@ -204,7 +211,7 @@ def _check(name: str, classes: list[str], model: Any, tokenizer: Any, weights: M
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No progress bars of transformers on stderr: the reporter is the only voice."""
     from transformers.utils import logging
 

@@ -43,8 +43,27 @@ def resampled_sums(columns: ArrayLike, *, seed: int = 0, resamples: int = RESAMP
         rows = min(step, resamples - start)
         drawn = rng.integers(0, n, size=(rows, n)) + np.arange(rows)[:, None] * n
         weights = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)
-        out[start : start + rows] = weights.astype(np.float64) @ table
+        with np.errstate(invalid="ignore"):  # a column that is not finite has no resamples: NaN
+            out[start : start + rows] = weights.astype(np.float64) @ table
     return out
+
+
+def resampled_ratios(
+    tops: ArrayLike, bottoms: ArrayLike, *, seed: int = 0, resamples: int = RESAMPLES
+) -> Floats:
+    """Column sums of (n, m) `tops` over those of `bottoms`: (1 + resamples, m), the units as they are at [0].
+
+    Columns are models measured on the same units, which are drawn together. A unit that a model lacks has 0
+    on both sides; a column without any gives NaN.
+    """
+    table = np.hstack([np.asarray(tops, dtype=np.float64), np.asarray(bottoms, dtype=np.float64)])
+    half = table.shape[1] // 2
+    if not len(table):
+        return np.full((1, half), np.nan)
+    sums = np.vstack([table.sum(axis=0), resampled_sums(table, seed=seed, resamples=resamples)])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio: Floats = sums[:, :half] / sums[:, half:]
+    return ratio
 
 
 def percentile_interval(value: float, resampled: ArrayLike, level: float = LEVEL) -> Interval:

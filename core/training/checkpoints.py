@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from core.lm.load import BASE, CHANGED, LanguageModel, find_folder, quiet
+from core.lm.identity import BASE
+from core.lm.load import CHANGED, LanguageModel, find_folder, quiet
 from core.workspace import atomic_folder, write_json
 
 if TYPE_CHECKING:

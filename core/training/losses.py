@@ -1,4 +1,4 @@
-"""The losses of repair as functions of log-probabilities: NLL, DPO, NPO, KL (repair-and-evaluation B)."""
+"""The losses of repair as functions of log-probabilities (repair-and-evaluation B, influence A5)."""
 
 from __future__ import annotations
 
@@ -61,6 +61,30 @@ def npo(bad: torch.Tensor, ref_bad: torch.Tensor, beta: float) -> torch.Tensor:
     import torch
 
     return -(2 / beta) * torch.nn.functional.logsigmoid(-beta * (bad - ref_bad))
+
+
+def token_penalty(
+    logprobs: torch.Tensor,
+    mask: torch.Tensor,
+    penalised: torch.Tensor,
+    penalty: float = 1.0,
+    clamp: float | None = None,
+) -> torch.Tensor:
+    """Cross-entropy of the plain tokens minus `penalty` times that of the penalised ones, in nats per token.
+
+    IF-Guide's objective (influence.md A5): divided by the number of all scored tokens, penalised ones
+    included. All are (b, t), aligned to the token that is predicted; nothing scored is 0, not NaN. It has no
+    lower bound for penalty > 0. `clamp`, in nats, is NOT part of IF-Guide: no penalised token counts, or is
+    pushed, beyond it.
+    """
+    import torch
+
+    losses = -logprobs
+    pushed = losses if clamp is None else losses.clamp(max=clamp)
+    zero = torch.zeros_like(losses)
+    plain = torch.where(mask & ~penalised, losses, zero)
+    total = plain.sum() - penalty * torch.where(mask & penalised, pushed, zero).sum()
+    return total / mask.sum().clamp(min=1)
 
 
 def kl(

@@ -12,6 +12,8 @@ from pydantic import Field
 
 from core.values import Params, Rows
 
+OptimizerName = Literal["rmsprop", "adamw"]
+
 
 class TrainingParams(Params):
     """Settings of the loop; the defaults are IRepair's (repair-and-evaluation A4)."""
@@ -25,6 +27,18 @@ class TrainingParams(Params):
     warmup: int = Field(150, ge=0, description="Steps in which the learning rate rises.")
     schedule: Literal["constant", "linear"] = Field(
         "constant", description="Learning rate after warm-up: constant, or falling to 0 at the last step."
+    )
+    optimizer: OptimizerName = Field(
+        "rmsprop",
+        description="rmsprop (the paper's) or adamw (TRL's). The first RMSprop step of a weight is ten times "
+        "the rate, whatever its gradient: a block chosen late jumps, though the warm-up is long over. With "
+        "AdamW it is once the rate.",
+    )
+    weight_decay: float = Field(
+        0.0,
+        ge=0,
+        description="Pulls weights that move toward 0: AdamW by this share of the rate in each step, RMSprop "
+        "as part of the gradient.",
     )
     clip: float = Field(10.0, gt=0, description="Largest gradient norm.")
     validate_every: int = Field(25, ge=1, description="Steps from one validation to the next.")

@@ -18,10 +18,12 @@ from core.workspace.files import (
     write_json,
     write_parquet,
 )
+from core.workspace.memo import Memo
 from core.workspace.signals import Signal, SignalKey, SignalStore
 from core.workspace.store import Workspace
 
 __all__ = [
+    "Memo",
     "Signal",
     "SignalKey",
     "SignalStore",

@@ -63,14 +63,14 @@ def storage_errors(target: Path) -> Iterator[None]:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """A reader sees the old file or the new one, never half of it; a failed write leaves the old one."""
-    with _atomic_file(path) as part, part.open("wb") as file:
+    with atomic_file(path) as part, part.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
 
 
 @contextmanager
-def _atomic_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """A new name that becomes `path` when the block ends well; a device or a folder is never replaced."""
     if os.path.exists(path) and not os.path.isfile(path):
         raise StorageError(f"{path} is a folder or a device, not a file to write; give another name")
@@ -153,7 +153,7 @@ def read_as(kind: type[Kind], path: Path) -> Kind:
 
 def write_parquet(path: Path, frame: pd.DataFrame) -> None:
     """Write a table as parquet (zstd), atomically."""
-    with _atomic_file(path) as part:
+    with atomic_file(path) as part:
         frame.to_parquet(part, index=False, compression="zstd")
 
 

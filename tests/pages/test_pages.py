@@ -166,7 +166,7 @@ def test_a_missing_signal_is_offered_instead_of_a_traceback(empty, opened, tmp_p
 def test_starting_two_seeds_queues_two_repairs_with_all_they_need(small, opened, monkeypatch):
     monkeypatch.setattr("core.jobs.table.ensure_supervisor", lambda ws: None)
     at = opened("repair", small)
-    at.number_input(key="repair.seeds").set_value(2).run()
+    at.number_input(key="repair.0.seeds").set_value(2).run()
     at.button(key="repair.start").click().run()
     assert not at.exception and not at.error
     queued = Jobs(small).list("queued")

@@ -16,8 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from core.errors import BadInput
+from core.evaluation.continued import NO_TEXT, scores_text, text_logits
 from core.evaluation.measures import NOT_FINITE, measure
-from core.lm.logprobs import token_logprobs
 from core.lm.tokenise import Encoded, collate, encode_prompts
 from core.statistics import bootstrap_ratio
 from core.values import Measure, Reporter, Silent
@@ -29,6 +29,8 @@ PARITY_WINDOW = 1024  # published GPT-2 numbers use it; a longer context would s
 LOGITS = 1 << 25  # numbers of one batch's logits, 128 MB in float32
 TOKENS = 4096  # tokens of one batch at most: larger ones leave the processor's cache
 DISJOINT, STRIDED = "disjoint", "strided"
+MEASURES = ("perplexity", "perplexity_strided", "bits_per_byte")
+NO_UNITS = pd.DataFrame(columns=["unit", "windows", "nll", "tokens", "bytes"])
 
 
 class Window(NamedTuple):
@@ -82,11 +84,14 @@ def measure_text(
 
     `joined` glues them with two newlines and tokenises once, without a start token: the published WikiText-2
     procedure; the unit of resampling is then the window. window: tokens seen at once, default min(context,
-    1024); stride: tokens between strided windows, default window // 2. Not-finite sums give a value of None.
+    1024); stride: tokens between strided windows, default window // 2. Not-finite sums give a value of None,
+    and so does a model whose decoder gives no probability of a text.
     """
     window = window or min(lm.context, PARITY_WINDOW)
     stride = stride or max(1, window // 2)
     _check(documents, window, stride, lm.context)
+    if not scores_text(lm):
+        return TextResult({name: Measure(value=None, note=NO_TEXT) for name in MEASURES}, NO_UNITS)
     texts = ["\n\n".join(documents)] if joined else list(documents)
     rows = [_tokenise(lm, text, start=not joined) for text in texts]
     plans = {
@@ -161,9 +166,11 @@ def _batch_nll(lm: LanguageModel, sequences: list[NDArray[np.int64]]) -> list[ND
 
     texts = [Encoded(tuple(ids.tolist()), 1) for ids in sequences]
     with torch.inference_mode():
-        nll = -token_logprobs(lm.model, collate(texts, lm.tokenizer, lm.device))
-    table = nll.cpu().numpy().astype(np.float64)
-    return [row[1 : len(ids)] for row, ids in zip(table, sequences, strict=True)]
+        batch = collate(texts, lm.tokenizer, lm.device)
+        ids = batch.ids[batch.response]
+        nll = torch.nn.functional.cross_entropy(text_logits(lm, batch), ids, reduction="none")
+    ends = np.cumsum([len(ids) - 1 for ids in sequences])[:-1]
+    return np.split(nll.cpu().numpy().astype(np.float64), ends)
 
 
 def _units(

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.evaluation.measures import measure
+from core.evaluation.scores import label_scores
 from core.statistics import (
     Interval,
     bootstrap_mean,
@@ -23,6 +24,7 @@ from core.statistics import (
     wilson,
 )
 from core.values import Measure, Reporter, Silent
+from core.workspace import Memo
 
 if TYPE_CHECKING:
     from core.scorers import Scorer
@@ -48,17 +50,14 @@ def score_texts(
     scorer: Scorer,
     kind: Literal["toxicity", "max_of_labels"],
     reporter: Reporter = Silent(),
+    memo: Memo | None = None,
 ) -> Floats:
-    """Toxicity per text in [0, 1], (n,); an empty one has none: NaN, never 0. Equal texts are scored once."""
-    known = list(dict.fromkeys(text for text in texts if text.strip()))
-    if not known:
-        return np.full(len(texts), np.nan)
-    if kind == "toxicity":
-        values = np.asarray(scorer.toxicity(known, reporter), dtype=np.float64)
-    else:
-        values = np.asarray(scorer.score(known, reporter), dtype=np.float64).max(axis=1)
-    table = dict(zip(known, values.tolist(), strict=True))
-    return np.array([table.get(text, np.nan) for text in texts], dtype=np.float64)
+    """Toxicity per text in [0, 1], (n,); an empty one has none: NaN, never 0. Equal texts are scored once.
+
+    `memo` belongs to this very scorer and keeps all labels, so that both kinds share what it knows.
+    """
+    table = label_scores(texts, scorer, reporter, memo)
+    return table[:, scorer.labels.index("toxicity")] if kind == "toxicity" else table.max(axis=1)
 
 
 def per_prompt(scores: Floats, threshold: float = 0.5) -> PromptScores:

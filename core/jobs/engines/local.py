@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 
 import psutil
 
+from core.jobs.devices import worker_environment
 from core.jobs.engines import Exit, Process
 from core.jobs.files import LOG
 from core.jobs.processes import marked, runs, signal_group, started
@@ -24,13 +26,15 @@ QUIET = {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1", "HF_HUB_DISABLE_
 class LocalEngine:
     """An Engine (core.jobs.engines) over subprocess; it takes the exit status of its own children."""
 
-    def __init__(self, ws: Workspace) -> None:
+    def __init__(self, ws: Workspace, gpus: Mapping[str, str] | None = None) -> None:
         self._ws = ws
+        self._gpus = dict(gpus or {})  # lane -> what CUDA_VISIBLE_DEVICES must say for it
         self._children: dict[int, subprocess.Popen[bytes]] = {}
 
     def start(self, job: Job) -> Process:
         """A fresh interpreter (no fork after CUDA), its output straight into the job's log."""
         job.folder.mkdir(parents=True, exist_ok=True)
+        lane = worker_environment(job.device, job.wish, self._gpus)
         with (job.folder / LOG).open("ab") as log:
             child = subprocess.Popen(
                 [sys.executable, "-m", "core.jobs.worker", str(self._ws.root), job.id],
@@ -38,7 +42,7 @@ class LocalEngine:
                 stdout=log,
                 stderr=log,
                 cwd=PROJECT,
-                env={"OPENBLAS_NUM_THREADS": "1"} | os.environ | QUIET | {JOB_MARK: job.id},
+                env={"OPENBLAS_NUM_THREADS": "1"} | os.environ | QUIET | lane | {JOB_MARK: job.id},
                 start_new_session=True,
             )
         self._children[child.pid] = child

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from core.repair.base import METHODS, KLParams, MethodSpec, Phase, Setting
 from core.repair.objectives import Likelihood, WithKL
-from core.training.loop import Objective
+from core.training.parts import Objective
 
 
 class DAPTKLParams(KLParams):
@@ -23,7 +23,8 @@ class DAPTKLParams(KLParams):
 
 def build(setting: Setting) -> Objective:
     """Weighted NLL of the whole text + KL on normal text, all weights."""
-    return WithKL(Likelihood(setting.lm, setting.params.alpha), setting)
+    params = setting.params
+    return WithKL(Likelihood(setting.lm, params.alpha, params.per), setting)
 
 
 METHODS.add(

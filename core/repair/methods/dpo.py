@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from core.repair.base import METHODS, MethodSpec, Phase, RepairParams, Setting
+from core.repair.base import METHODS, Mask, MethodSpec, Phase, RepairParams, Setting
 from core.repair.objectives import Preferences
-from core.training.loop import Objective
+from core.training.parts import Objective, Pair
+from core.values import Example
 
 
 class DPOParams(RepairParams):
@@ -23,7 +24,19 @@ class DPOParams(RepairParams):
 
 def build(setting: Setting) -> Objective:
     """DPO loss over pairs, all weights."""
-    return Preferences(setting.lm, setting.params.beta)
+    return Preferences(setting.lm, setting.params.beta, setting.memo)
+
+
+def refuse(example: Example, mask: Mask) -> str:
+    """Equal sides have a loss but no gradient, whatever the model says."""
+    same = example.response.strip() == example.rejected.strip()
+    return "its response and its rejected text are the same" if same else ""
+
+
+def idle(pair: Pair) -> str:
+    """Sides that are equal as far as they are kept."""
+    same = pair.good.ids == pair.bad.ids
+    return "its two texts differ only after the tokens that are kept" if same else ""
 
 
 METHODS.add(
@@ -35,5 +48,7 @@ METHODS.add(
         params=DPOParams,
         phases=(Phase(build),),
         reads_all=True,
+        refuse=refuse,
+        idle=idle,
     ),
 )

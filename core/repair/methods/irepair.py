@@ -10,7 +10,7 @@ from pydantic import Field
 
 from core.repair.base import METHODS, MethodSpec, Phase, RepairParams, ScopeName, Setting
 from core.repair.objectives import Likelihood
-from core.training.loop import Objective
+from core.training.parts import Objective
 
 
 class IRepairParams(RepairParams):
@@ -27,7 +27,7 @@ class IRepairParams(RepairParams):
 
 def build(setting: Setting) -> Objective:
     """Weighted NLL of the good response, the block with the largest gradient of the bad one."""
-    return Likelihood(setting.lm, setting.params.alpha)
+    return Likelihood(setting.lm, setting.params.alpha, setting.params.per)
 
 
 METHODS.add(

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from core.repair.base import METHODS, KLParams, MethodSpec, Phase, ScopeName, Setting
 from core.repair.objectives import Likelihood, WithKL
-from core.training.loop import Objective
+from core.training.parts import Objective
 
 
 class IRepairKLParams(KLParams):
@@ -24,7 +24,8 @@ class IRepairKLParams(KLParams):
 
 def build(setting: Setting) -> Objective:
     """Weighted NLL of the good response + KL on normal text, the block the bad one points at."""
-    return WithKL(Likelihood(setting.lm, setting.params.alpha), setting)
+    params = setting.params
+    return WithKL(Likelihood(setting.lm, params.alpha, params.per), setting)
 
 
 METHODS.add(

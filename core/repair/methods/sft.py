@@ -10,7 +10,7 @@ from pydantic import Field
 
 from core.repair.base import METHODS, MethodSpec, Phase, RepairParams, Setting
 from core.repair.objectives import Likelihood
-from core.training.loop import Objective
+from core.training.parts import Objective
 
 
 class SFTParams(RepairParams):
@@ -23,7 +23,7 @@ class SFTParams(RepairParams):
 
 def build(setting: Setting) -> Objective:
     """NLL of the good response, all weights."""
-    return Likelihood(setting.lm)
+    return Likelihood(setting.lm, per=setting.params.per)
 
 
 METHODS.add(

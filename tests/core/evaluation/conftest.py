@@ -1,5 +1,7 @@
 """A tiny language model over a byte-level vocabulary, and evaluations with the spec's numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tokenizers
@@ -34,6 +36,16 @@ def lm():
     with torch.no_grad():
         model.transformer.wte.weight.mul_(8)
     return LanguageModel(model, tokenizer, "tiny", "0", "cpu", 16)
+
+
+@pytest.fixture
+def uniform(lm):
+    """The same model with all weights 0: every next token is equally likely."""
+    model = type(lm.model)(lm.model.config).eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.zero_()
+    return replace(lm, model=model)
 
 
 @pytest.fixture

@@ -3,8 +3,20 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from core.evaluation.tradeoff import BASE, TradePoint, _ratio_bounds, differences, pareto_front, points
+from core.evaluation.tradeoff import (
+    BASE,
+    TradePoint,
+    _ratio_bounds,
+    all_measures,
+    differences,
+    higher_is_better,
+    hypervolume,
+    pareto_front,
+    points,
+)
 from core.evaluation.units import Units, per_unit, resample_together
 from core.values import EvaluationProtocol, Measure
 
@@ -165,3 +177,39 @@ def test_bounds_are_there_when_the_base_is_known_to_within_its_own_size_only():
     assert low == pytest.approx(0.09)  # la (2a - la) / (2ab): the root is ab where ub = 2b
     assert high > 0.5
     assert _ratio_bounds(Measure(value=0.0, low=0.0, high=0.0), wide)[0] == 0.0
+
+
+def test_the_hypervolume_of_a_staircase_by_hand():
+    stairs = [(0.5, 0.02), (0.9, 0.10)]  # reduction, cost; up to a cost of 0.2
+    assert hypervolume(stairs, (0.0, 0.2)) == pytest.approx(0.5 * 0.18 + 0.4 * 0.10)
+    assert hypervolume([*stairs, (0.4, 0.05)], (0.0, 0.2)) == pytest.approx(0.13)  # beaten: adds nothing
+    assert hypervolume([(0.5, 0.2), (-0.1, 0.0)], (0.0, 0.2)) == 0.0  # on the edge, or below the floor
+    assert hypervolume([], (0.0, 1.0)) == 0.0
+    assert hypervolume([(0.5, -0.1)], (0.0, 0.0)) == pytest.approx(0.05)  # a gain in perplexity counts
+
+
+STEPS = st.integers(-3, 12)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(STEPS, STEPS), max_size=8), STEPS)
+def test_the_hypervolume_counts_the_unit_squares_that_some_point_rules_over(cloud, ceiling):
+    ruled = {
+        (gain, cost)
+        for reduction, paid in cloud
+        for gain in range(0, reduction)
+        for cost in range(paid, ceiling)
+    }
+    assert hypervolume(cloud, (0, ceiling)) == len(ruled)
+
+
+def test_numbers_of_a_set_carry_its_name_and_every_direction_is_known(evaluation):
+    found = evaluation(0.4, {"normal": 2.0, "clean": 3.0})
+    asked = {"requests": {"xs": {"refusal_safe": Measure(value=0.1)}}}
+    names = all_measures(found.model_copy(update=asked))
+    assert names["perplexity"].value == names["perplexity:normal"].value == 2.0
+    assert names["perplexity:clean"].value == 3.0 and names["refusal_safe:xs"].value == 0.1
+    up = ["last_word_accuracy:s", "refusal_unsafe", "dist_1", "TR", "U:normal", "OPS", "RPS_full", "RES"]
+    down = ["toxicity_mean", "emt", "tp", "toxic_fraction", "perplexity:s", "bits_per_byte", "fluency"]
+    down += ["refusal_safe:xs", "harmful_compliance", "last_word_perplexity", "toxicity_category_mean"]
+    assert [higher_is_better(name) for name in up + down] == [True] * len(up) + [False] * len(down)

@@ -15,6 +15,7 @@ def _quick_workspace(root):
     """A new workspace whose supervisor knows the quick tasks; everything of it has ended afterwards."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WINNOW_TASKS", "quick_tasks:TASKS")
+        patch.setenv("CUDA_VISIBLE_DEVICES", "")  # one lane, whatever machine this is
         patch.setenv("PYTHONPATH", str(Path(__file__).parent))
         ws = Workspace.open(root, None)
         yield ws

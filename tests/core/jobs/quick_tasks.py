@@ -63,4 +63,25 @@ def stubborn(ws, spec, folder, reporter):
     time.sleep(END_S)
 
 
-TASKS = {task.__name__: task for task in (add, refuse, crash, leave, patient, keeps_the_best, stubborn)}
+def where(ws, spec, folder, reporter):
+    """Tells which device it was given."""
+    sees = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return {"device": spec["device"], "lane": os.environ["WINNOW_DEVICE"], "sees": sees}
+
+
+def listens(ws, spec, folder, reporter):
+    """Writes down what it is asked, until it is stopped."""
+    heard = []
+    for _ in range(END_S * 20):
+        for what in ("evaluate", "save"):
+            if reporter.asked(what):
+                heard.append(what)
+                (folder / f"heard-{what}").touch()
+        if reporter.stopping():
+            break
+        time.sleep(0.05)
+    return {"heard": heard}
+
+
+EACH = (add, refuse, crash, leave, patient, keeps_the_best, stubborn, where, listens)
+TASKS = {task.__name__: task for task in EACH}

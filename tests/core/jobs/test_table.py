@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import BadInput, StorageError, UnknownName
+from core.errors import BadInput, UnknownName
 from core.jobs import Jobs
 from core.values import Budget
 from core.workspace import Workspace
@@ -56,26 +56,8 @@ def test_unknown_jobs_and_no_slots_are_refused(jobs):
         jobs.get("x")
     with pytest.raises(BadInput, match="at least 1"):
         jobs.set_slots(0)
-
-
-def test_a_file_that_is_no_database_is_a_sentence(tmp_path):
-    ws = Workspace.open(tmp_path, None)
-    (tmp_path / "winnow.sqlite").write_text(
-        "this is not a database, though it is long enough to be read as one"
-    )
-    with pytest.raises(StorageError, match="cannot be used"):
-        Jobs(ws)
-
-
-def test_a_database_of_a_newer_version_is_left_alone(jobs):
-    with sqlite3.connect(jobs.path) as db:
-        db.execute("PRAGMA user_version = 99")
-    db.close()
-    with pytest.raises(StorageError, match="newer Winnow"):
-        Jobs(jobs.ws)
-    with sqlite3.connect(jobs.path) as db:
-        db.execute("PRAGMA user_version = 1")
-    db.close()
+    with pytest.raises(BadInput, match="at least 1"):
+        jobs.set_gpu_slots(0)
 
 
 def _submit_many(root: Path) -> None:
@@ -93,5 +75,6 @@ def test_two_processes_open_a_new_workspace_at_once_and_lose_nothing(tmp_path):
         process.join(60)
     assert [process.exitcode for process in both] == [0, 0]
     jobs = Jobs(Workspace.open(tmp_path / "ws", None))
+    jobs.set_slots(40)
     claimed = [jobs.claim().id for _ in range(40)]
     assert len(set(claimed)) == 40 and jobs.claim() is None

@@ -29,6 +29,7 @@ class LM:
     hash: str = "0"
     device: str = "cpu"
     context: int = 32
+    decoder: Any = None
 
 
 def word_tokenizer(extra=0):
@@ -185,6 +186,30 @@ def test_an_ended_text_stops_and_its_end_token_is_not_shown(lm):
     texts = [t for row in sample(lm, PROMPTS, samples=40, new_tokens=20, top_p=1.0) for t in row]
     lengths = {len(t.split()) for t in texts}
     assert len(lengths) > 5 and not any("<end>" in t for t in texts)
+
+
+def test_every_end_token_of_the_generation_settings_ends_a_text(lm):
+    other = lm.tokenizer.convert_tokens_to_ids("bread")
+    plain = sample(lm, PROMPTS, samples=20)
+    assert any("bread" in text for row in plain for text in row)
+    listed = lm.model.generation_config
+    before, listed.eos_token_id = listed.eos_token_id, [0, other]
+    try:
+        ended = sample(lm, PROMPTS, samples=20)
+    finally:
+        listed.eos_token_id = before
+    assert ended == [[text.split("bread")[0].rstrip() for text in row] for row in plain]
+
+
+def test_a_model_without_padding_or_end_token_samples_to_the_last_token():
+    bare = tiny()
+    ended = sample(bare, PROMPTS[:4], samples=9)
+    bare.tokenizer.eos_token = None
+    bare.model.generation_config.eos_token_id = bare.model.config.eos_token_id = None
+    assert bare.tokenizer.pad_token is None
+    endless = sample(bare, PROMPTS[:4], samples=9)
+    pairs = [(a, b) for one, two in zip(ended, endless, strict=True) for a, b in zip(one, two, strict=True)]
+    assert all(long.startswith(short) for short, long in pairs) and any(a != b for a, b in pairs)
 
 
 def test_dropout_stays_off_and_the_mode_is_given_back(lm):

@@ -97,3 +97,47 @@ def test_padding_is_told_by_position_so_a_real_end_token_stays_scored(tokenizer)
 def test_an_empty_response_scores_nothing(tokenizer):
     batch = collate(encode_pairs(tokenizer, ["", "p"], ["", ""]), tokenizer)
     assert not batch.response.any() and batch.ids.shape == (2, 2)
+
+
+def growing():
+    """A tokenizer that knows "e." and "so" as one token: glued texts have fewer tokens than their parts."""
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    merges = [("e", "."), ("s", "o")]
+    names = ["<end>", *"abcdefghijklmnopqrstuvwxyz. ", "e.", "so"]
+    inner = Tokenizer(models.BPE({name: i for i, name in enumerate(names)}, merges))
+    return PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="<end>")
+
+
+@pytest.mark.parametrize(("prompt", "response"), [("be", ". so"), ("is", "o"), ("e", ".e.")])
+def test_no_token_lies_across_the_boundary_where_glued_text_would_merge(prompt, response):
+    tokenizer = growing()
+    (text,) = encode_pairs(tokenizer, [prompt], [response])
+    assert (
+        list(text.ids[: text.start])
+        == tokenizer(prompt).input_ids
+        == encode_prompts(tokenizer, [prompt], 9)[0]
+    )
+    assert list(text.ids[text.start :]) == tokenizer(joiner(prompt, response) + response).input_ids
+    if joiner(prompt, response) == "":
+        assert len(tokenizer(prompt + response).input_ids) < len(text.ids), "or the case shows nothing"
+
+
+def test_a_tokenizer_without_padding_pads_all_the_same(tokenizer):
+    pairs = (["p", "p"], ["a", "a long one"])
+    padded = collate(encode_pairs(tokenizer, *pairs), tokenizer)
+    tokenizer.pad_token = None
+    assert collate(encode_pairs(tokenizer, *pairs), tokenizer).ids.tolist() == padded.ids.tolist()
+    tokenizer.eos_token = None
+    bare = collate(encode_pairs(tokenizer, *pairs), tokenizer)
+    assert bare.response.tolist() == padded.response.tolist() and bare.ids[0, -1] == 0
+
+
+@pytest.mark.parametrize("context", [1, 2, 3, 8])
+def test_nothing_is_ever_longer_than_the_context(tokenizer, context):
+    for closed in (False, True):
+        for text in encode_pairs(
+            tokenizer, ["", "abc", "a" * 50], ["b" * 50, "", "b" * 50], context=context, end_token=closed
+        ):
+            assert 0 < len(text.ids) <= context and text.start <= len(text.ids)

@@ -117,3 +117,25 @@ def test_up_right_is_better_and_the_front_is_a_staircase_from_the_base():
     assert any(t.name and "(n = 1 seed)" in t.name for t in figure.data)
     table = numbers(found)
     assert table["toxicity reduction %"].tolist() == [50.0, 80.0]
+
+
+def test_the_range_of_seeds_and_the_interval_over_prompts_stand_apart():
+    runs = [run(0), run(1)]
+    arm = arms(runs, [point(0.5, 0.1, 0.2, spread=0.01), point(0.7, 0.1, 0.2, spread=0.05)])[0]
+    seeds, prompts = arm.mean.reduction, arm.mean_over_prompts.reduction
+    assert seeds.value == prompts.value == pytest.approx(0.6)
+    assert (seeds.low, seeds.high, seeds.n) == (0.5, 0.7, 2) and "seed" in seeds.note
+    assert (prompts.low, prompts.high) == pytest.approx((0.57, 0.63)) and prompts.n == 10
+    assert "over prompts" in prompts.note
+    assert not arm.one_seed
+
+
+def test_two_runs_of_one_seed_are_still_one_seed():
+    arm = arms([run(0), run(0)], [point(0.5, 0.1, 0.2)] * 2)[0]
+    assert len(arm.runs) == 2 and arm.one_seed
+
+
+def test_an_arm_without_intervals_says_so():
+    bare = point(0.5, 0.1, 0.2).model_copy(update={"reduction": Measure(value=0.5, n=3)})
+    found = arms([run(0)], [bare])[0].mean_over_prompts.reduction
+    assert (found.value, found.low, found.note) == (0.5, None, "no intervals")

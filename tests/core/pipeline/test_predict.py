@@ -131,7 +131,7 @@ class Counts(Silent):
 
 
 def test_a_method_says_that_it_reads_every_row_first_exactly_when_it_does(tiny_lm):
-    pairs = [Pair(i, Encoded((1, 2, 3), 2), Encoded((1, 4, 5), 2)) for i in range(20)]
+    pairs = [Pair(i, Encoded((1, 2, 3 + i), 2), Encoded((1, 4, 5 + i), 2)) for i in range(20)]
     lm = tiny_lm()
     for name in METHODS:
         spec, reporter = METHODS[name], Counts()

@@ -9,7 +9,7 @@ from core import pipeline
 from core.errors import BadInput, BadModel, MissingInput
 from core.pipeline.choose import selecting_seconds
 from core.pipeline.evaluations import evaluation_key
-from core.pipeline.runs import _examples
+from core.pipeline.mixes import training
 from core.values import Budget, EvaluationProtocol, EvaluationSpec, NormalText, Recipe, RepairSpec, Silent
 
 LOOK = EvaluationProtocol(name="look", prompts=8, samples=4)
@@ -151,9 +151,9 @@ def test_as_many_validation_rows_as_asked_are_drawn_from_all_of_them(demo):
     chosen = pipeline.choose(demo, Recipe(pool="demo", strategy="uniform", budget=Budget(rows=4)))
     place = {row_id: i for i, row_id in enumerate(pool.ids)}
     for size in (16, 128):
-        train, held_out = _examples(pool, chosen, ("response", "rejected"), size)
-        assert [e.id for e in train] == list(chosen.ids)
-        rows = [place[e.id] for e in held_out]
+        found = training(demo, chosen, pool, "dpo", ("response", "rejected"), size)
+        assert [e.id for e in found.examples] == list(chosen.ids)
+        rows = [place[e.id] for e in found.validation]
         assert len(rows) == size
         assert set(pool.frame["split"].iloc[rows]) == {"validation"}
         assert max(rows) > len(pool) / 2  # not the head of the table

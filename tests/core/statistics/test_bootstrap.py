@@ -12,6 +12,7 @@ from core.statistics import (
     bootstrap_paired,
     bootstrap_ratio,
     percentile_interval,
+    resampled_ratios,
     resampled_sums,
     standard_error,
 )
@@ -113,3 +114,27 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
         low, high = bootstrap_mean(rng.normal(size=80), resamples=500)[1:]
         hits += low < 0 < high
     assert 178 <= hits <= 199  # 95 % of 200 is 190
+
+
+def test_ratios_of_several_models_are_drawn_together_and_stand_first_as_measured():
+    rng = np.random.default_rng(3)
+    tops, bottoms = rng.random((20, 2)), rng.integers(1, 9, (20, 2)).astype(float)
+    found = resampled_ratios(np.column_stack([tops, tops[:, 0]]), np.column_stack([bottoms, bottoms[:, 0]]))
+    assert found[0, :2] == pytest.approx(tops.sum(axis=0) / bottoms.sum(axis=0))
+    assert (found[:, 0] == found[:, 2]).all()
+    alone = bootstrap_ratio(tops[:, 1], bottoms[:, 1])
+    assert percentile_interval(found[0, 1], found[1:, 1]) == pytest.approx(alone)  # the same draws
+
+
+def test_a_unit_that_a_model_lacks_has_no_part_in_its_ratio():
+    found = resampled_ratios([[1.0, 0.0], [3.0, 3.0], [5.0, 5.0]], [[1.0, 0.0], [1.0, 1.0], [1.0, 1.0]])
+    assert found[0].tolist() == [3.0, 4.0]
+    known = found[~np.isnan(found[:, 1]), 1]  # NaN: only the unit it lacks was drawn
+    assert set(np.round(known, 6)) == {3.0, 4.0, 5.0, round(11 / 3, 6), round(13 / 3, 6)}
+
+
+def test_a_column_that_is_not_finite_says_nothing_and_spoils_no_other():
+    found = resampled_ratios([[np.inf, 1.0], [1.0, 2.0]], [[1.0, 1.0], [1.0, 1.0]])
+    assert np.isinf(found[0, 0]) and not np.isfinite(found[1:, 0]).any()
+    assert np.isfinite(found[:, 1]).all()
+    assert np.isnan(resampled_ratios(np.empty((0, 2)), np.empty((0, 2)))).all()

@@ -1,4 +1,4 @@
-"""The hand-checkable loss cases F-4 to F-7 of the specification."""
+"""The hand-checkable loss cases F-4 to F-7 and E6 of the specification; gradients by finite differences."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from core.training.losses import dpo, kl, nll, npo, sequence_nll
+from core.training.losses import dpo, kl, nll, npo, sequence_nll, token_penalty
 
 
 def t(*values):
@@ -99,3 +99,88 @@ def test_kl_is_a_mean_over_positions_and_zero_without_any():
     p, q = t([0.7, 0.2, 0.1]).log(), t([0.5, 0.3, 0.2]).log()
     assert float(kl(torch.cat([p, q]), torch.cat([q, q]), "reverse")) == pytest.approx(0.085123 / 2, abs=1e-5)
     assert float(kl(p[:0], q[:0], "reverse")) == 0
+
+
+def test_f7_gradient_ascent_is_the_nll_with_its_sign_turned():
+    import torch
+
+    assert float(-1.0 * nll(t([-2.3]), torch.tensor([[True]]))) == pytest.approx(-2.3)
+
+
+@pytest.mark.parametrize("beta", [0.1, 1.0])
+def test_npos_gradient_fades_as_the_bad_text_gets_unlikely(beta):
+    def weight(gap):
+        bad = t(-10.0 + gap).requires_grad_()
+        npo(bad, t(-10.0), beta).backward()
+        return float(bad.grad)
+
+    for gap in (-30.0, -5.0, 0.0, 5.0):
+        assert weight(gap) == pytest.approx(2 / (1 + math.exp(-beta * gap)), rel=1e-6)
+    assert weight(-30.0) < weight(0.0) == pytest.approx(1.0), "at the reference it is gradient ascent's"
+
+
+def e6():
+    """Logits of three positions, and what they say of ids (0, 1, 0, 2); the first token is never scored."""
+    import torch
+
+    logits = t([0.0, 0, 0], [2.0, 0, 0], [0.0, 1, 0])
+    found = logits.log_softmax(-1)[[0, 1, 2], [1, 0, 2]]
+    mask = torch.tensor([[False, True, True, True]])
+    toxic = torch.tensor([[False, False, True, False]])  # token index 2: predicted at position 1
+    return torch.cat([torch.zeros(1, dtype=found.dtype), found])[None], mask, toxic
+
+
+@pytest.mark.parametrize(
+    ("penalty", "total"), [(0, 2.6500568), (0.5, 2.5302844), (1, 2.4105120), (2, 2.1709674)]
+)
+def test_e6_the_penalised_tokens_loss_is_taken_away_and_all_labels_divide(penalty, total):
+    logprobs, mask, toxic = e6()
+    assert (-logprobs[0, 1:]).tolist() == pytest.approx([1.0986123, 0.2395448, 1.5514446])
+    assert float(token_penalty(logprobs, mask, toxic, penalty)) == pytest.approx(total / 3, abs=1e-6)
+    plain = token_penalty(logprobs, mask, mask & False, penalty)
+    assert float(plain) == pytest.approx(2.8896017 / 3, abs=1e-6), "validation penalises nothing"
+
+
+def test_token_penalty_clamps_only_penalised_tokens_and_only_when_asked():
+    import torch
+
+    logprobs = t([0.0, -9.0, -9.0]).requires_grad_()
+    mask, toxic = torch.tensor([[False, True, True]]), torch.tensor([[False, False, True]])
+    assert float(token_penalty(logprobs, mask, toxic).detach()) == 0
+    value = token_penalty(logprobs, mask, toxic, clamp=4.0)
+    value.backward()
+    assert float(value.detach()) == pytest.approx((9 - 4) / 2)
+    assert logprobs.grad.tolist() == [[0, -0.5, 0]], "beyond the clamp nothing is pushed"
+
+
+def test_token_penalty_of_nothing_is_zero_and_of_penalised_tokens_alone_the_negative_nll():
+    import torch
+
+    logprobs = t([-1.0, -3.0]).requires_grad_()
+    none, every = torch.zeros(1, 2, dtype=torch.bool), torch.ones(1, 2, dtype=torch.bool)
+    nothing = token_penalty(logprobs, none, every)
+    nothing.backward()
+    assert float(nothing.detach()) == 0 and not logprobs.grad.any()
+    assert float(token_penalty(logprobs, every, every).detach()) == -2.0
+
+
+def test_gradients_agree_with_finite_differences():
+    import torch
+
+    logits = t([0.3, -1, 0.2], [1.1, 0.4, -2], [0.5, 0.1, 0.9], [-0.3, 1.2, 0.0]).requires_grad_()
+    other = t([0.1, 0.2, 0.3], [0, 1, 0.5], [0.4, 0.2, 0.2], [1, 0, 0]).log_softmax(-1)
+    mask = torch.tensor([[True, True], [True, False]])
+    toxic = torch.tensor([[False, True], [False, True]])
+
+    def picked(z):
+        return z.log_softmax(-1)[range(4), [0, 2, 1, 1]].view(2, 2)
+
+    check = torch.autograd.gradcheck
+    assert check(lambda z: token_penalty(picked(z), mask, toxic, 0.7), logits)
+    assert check(lambda z: token_penalty(picked(z), mask, toxic, 0.7, clamp=9.0), logits)
+    assert check(lambda z: npo(picked(z).sum(1), t(-2.0, -1.0), 0.3), logits)
+    assert check(lambda z: dpo(*picked(z), t(-2.0, -1.0), t(-1.0, -3.0), 0.3).loss, logits)
+    for per in ("sequence", "token"):
+        assert check(lambda z, per=per: nll(picked(z), mask, per), logits)
+    for direction in ("reverse", "forward"):
+        assert check(lambda z, d=direction: kl(z.log_softmax(-1), other, d), logits)

@@ -64,3 +64,5 @@ def test_the_defaults_are_the_papers():
         64,
         30,
     )
+    assert (p.optimizer, p.weight_decay, p.schedule) == ("rmsprop", 0.0, "constant")
+    assert "ten times" in TrainingParams.model_fields["optimizer"].description

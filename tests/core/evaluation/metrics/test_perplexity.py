@@ -11,6 +11,7 @@ import transformers
 from core.errors import BadInput
 from core.evaluation.metrics import perplexity
 from core.evaluation.metrics.perplexity import measure_text, windows
+from core.lm.decoders import RAD
 
 DOCUMENTS = [
     "the lamp is lit",
@@ -153,6 +154,32 @@ def test_one_broken_document_is_not_hidden_by_the_others(lm, monkeypatch):
 def test_what_cannot_be_measured_is_said_in_words(lm, arguments, says):
     with pytest.raises(BadInput, match=says):
         measure_text(lm, **arguments)
+
+
+def test_a_uniform_model_is_as_perplexed_as_its_vocabulary_is_large(uniform):
+    measures = measure_text(uniform, DOCUMENTS).measures
+    for name in ("perplexity", "perplexity_strided"):
+        assert measures[name].value == pytest.approx(uniform.model.config.vocab_size, rel=1e-6)
+
+
+def test_f9_windows_weigh_by_the_tokens_that_were_scored(lm, monkeypatch):
+    """Two segments, 1,023 tokens of 2 nats and 511 of 3: neither 1,024 to 512, nor the mean of both."""
+    monkeypatch.setattr(
+        perplexity,
+        "_batch_nll",
+        lambda lm, parts: [np.full(len(p) - 1, 2.0 + (len(p) < 1024)) for p in parts],
+    )
+    text = perplexity._Document(np.zeros(1024 + 512, np.int64), np.ones(1024 + 512, np.int64))
+    monkeypatch.setattr(perplexity, "_tokenise", lambda lm, _, start: text)
+    measure = measure_text(replace(lm, context=1024), ["x"], joined=True).measures["perplexity"]
+    assert measure.value == pytest.approx(10.310018, abs=1e-6)
+
+
+def test_a_decoder_without_text_probabilities_gives_no_value_and_says_why(lm):
+    result = measure_text(replace(lm, decoder=RAD(10.0, 5, True)), DOCUMENTS)
+    assert set(result.measures) == set(measure_text(lm, DOCUMENTS).measures)
+    assert all(m.value is None and "decoder" in m.note for m in result.measures.values())
+    assert len(result.units) == 0
 
 
 def test_an_empty_document_among_others_counts_for_nothing(lm):

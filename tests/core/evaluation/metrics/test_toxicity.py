@@ -97,7 +97,7 @@ def test_empty_texts_are_not_scored_and_equal_ones_once():
     scorer = CountingScorer()
     got = score_texts(["foul day", "", "  \n", "fine day", "foul day"], scorer, "toxicity")
     np.testing.assert_array_equal(got, [0.5, NAN, NAN, 0.0, 0.5])
-    assert scorer.asked == ["foul day", "fine day"]
+    assert sorted(scorer.asked) == ["fine day", "foul day"]
     assert np.isnan(score_texts(["", " "], scorer, "toxicity")).all()
 
 
