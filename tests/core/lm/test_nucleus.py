@@ -2,7 +2,7 @@
 
 import torch
 
-from core.lm.nucleus import nucleus
+from core.lm.nucleus import keep_nucleus, nucleus
 
 
 def test_the_nucleus_is_exact_where_the_sorted_head_is_too_short():
@@ -30,3 +30,21 @@ def test_the_nucleus_by_hand_and_at_its_edges():
     ]
     certain = torch.tensor([[0.0, -torch.inf, -torch.inf]])
     assert nucleus(certain, torch.tensor([0.9999999]), 1.0).tolist() == [0]
+
+
+def test_the_filter_keeps_exactly_what_may_be_drawn():
+    logits = torch.randn(64, 300, generator=torch.Generator().manual_seed(0))
+    logits[::2] *= 8
+    whole = keep_nucleus(logits, 0.9, head=300)
+    assert torch.equal(keep_nucleus(logits, 0.9, head=10), whole)
+    for row, kept in zip(logits, whole, strict=True):
+        p, wanted, mass = row.double().softmax(0).tolist(), set(), 0.0
+        for token in sorted(range(300), key=lambda i: -p[i]):
+            if mass >= 0.9:
+                break
+            wanted.add(token)
+            mass += p[token]
+        assert set(kept.isfinite().nonzero()[:, 0].tolist()) == wanted
+        assert torch.equal(kept[kept.isfinite()], row[kept.isfinite()])
+    assert keep_nucleus(logits, 1.0) is logits
+    assert keep_nucleus(logits, 1e-9).isfinite().sum(-1).tolist() == [1] * 64
