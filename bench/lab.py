@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu, spearmanr
 
 from bench.lab_data import CLASSES, TOXIC, LabData, Labelled, data_key, read_lab_data
-from bench.lab_tables import import_pools, repair_and_measure
+from bench.lab_tables import import_pools, run_study
 from core.errors import WinnowError
 from core.scorers import load_scorer
 from core.training.pretrain import PretrainParams, train_lm
@@ -198,7 +198,7 @@ def main() -> int:
         build(ws, options.data, options.minutes)
         if options.what == "all":
             import_pools(ws, options.data)
-            repair_and_measure(ws)
+            run_study(ws)
     except WinnowError as error:
         print(error, file=sys.stderr)
         return 2

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from itertools import product
 from pathlib import Path
 
 from core.evaluation.protocols import PROTOCOLS
-from core.values import Budget, EvaluationSpec, Recipe, RepairSpec
+from core.values import Budget, EvaluationSpec, StudyMethod, StudySpec, StudyStrategy
 from core.workspace import Workspace, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,13 +22,40 @@ RULES = (
     "harmful_response:Unsafe=yes",
     "harmful_response:rejected=yes",
 )
-STRATEGIES = ("uniform", "saps")
-PERCENT = 10.0
-SEEDS = (0, 1, 2)
 METHODS = {  # the demo's settings with more steps: the text is harder than the demo's grammar
     "dpo": {"lr": 3e-5, "steps": 100, "batch": 8},
     "irepair_kl": {"lr": 3e-4, "steps": 200, "batch": 8, "alpha": 2.0},
+    "irepair": {"lr": 3e-4, "steps": 200, "batch": 8},
 }
+FULL_STEPS = 4  # times as many in the full-data runs: a quarter of an epoch for DPO, half of one for IRepair
+STUDY = StudySpec(
+    name="lab-study",
+    question="Which rows repair a model of real text, how few are enough, and what does it cost?",
+    pool="lab-pairs",
+    strategies=(
+        StudyStrategy(strategy="uniform"),
+        StudyStrategy(strategy="k_center"),
+        StudyStrategy(strategy="top", params={"score": "grand"}, label="grand"),
+        StudyStrategy(strategy="ccs"),
+        StudyStrategy(strategy="saps"),
+    ),
+    budgets=tuple(Budget(percent=percent) for percent in (1.0, 2.0, 5.0, 10.0)),
+    methods=tuple(
+        StudyMethod(method=name, params=params, full_params={"steps": FULL_STEPS * int(params["steps"])})
+        for name, params in METHODS.items()
+    ),
+    seeds=(0, 1, 2),
+    model="lab-lm",
+    scorer="lab-scorer",
+    evaluation=EvaluationSpec(
+        pool="lab-rtp",
+        protocol=PROTOCOLS["quick"],
+        scorer="lab-scorer",
+        texts=("lab-wikitext",),
+        lambada=("lab-wikitext",),
+    ),
+    device="cpu",
+)
 
 
 def import_pools(ws: Workspace, data: Path) -> None:
@@ -45,29 +71,12 @@ def import_pools(ws: Workspace, data: Path) -> None:
         _winnow(ws, "pool", "import", str(ws.path("lab", f"{file}.parquet")), f"--name={name}", split)
 
 
-def repair_and_measure(ws: Workspace) -> None:
-    """Every strategy, method and seed: repair, measure on the held-out side; then the table."""
-    evaluation = EvaluationSpec(
-        pool="lab-rtp", protocol=PROTOCOLS["quick"], scorer="lab-scorer", texts=("lab-wikitext",)
-    )
-    for seed, strategy, (method, params) in product(SEEDS, STRATEGIES, METHODS.items()):
-        recipe = Recipe(
-            pool="lab-pairs", strategy=strategy, budget=Budget(percent=PERCENT), seed=seed, method=method
-        )
-        spec = RepairSpec(
-            name=f"lab {strategy} {method} seed {seed}",
-            selection=recipe,
-            method=method,
-            params=params,
-            model="lab-lm",
-            seed=seed,
-            evaluation=evaluation,
-            scorer="lab-scorer",
-        )
-        path = ws.path("lab", "specs", f"{strategy}-{method}-{seed}.json")
-        write_json(path, spec)
-        _winnow(ws, "repair", str(path))
-    _winnow(ws, "run", "table")
+def run_study(ws: Workspace) -> None:
+    """Strategies x budgets x methods x seeds on the real text, two runs at a time; then what they say."""
+    path = ws.path("lab", "study.json")
+    write_json(path, STUDY)
+    _winnow(ws, "study", "run", str(path), "--here", "2")
+    _winnow(ws, "study", "report", STUDY.name)
 
 
 def _values(rules: tuple[str, ...]) -> list[str]:
