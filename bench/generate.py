@@ -13,8 +13,6 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-import resource
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -159,8 +157,9 @@ def held_out(n: int) -> list[str]:
 
 def peak_mb() -> float:
     """Largest memory this process ever held."""
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    from core.workspace.signals import peak_bytes
+
+    return peak_bytes() / (1 << 20)
 
 
 if __name__ == "__main__":

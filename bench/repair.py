@@ -12,8 +12,6 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-import resource
-import sys
 import tempfile
 import time
 import warnings
@@ -361,10 +359,11 @@ def peak_mb(device: str) -> float:
     """Largest memory this process ever held: of the CUDA device, else of the machine."""
     import torch
 
+    from core.workspace.signals import peak_bytes as resident_bytes
+
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated(device) / (1 << 20)
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    return resident_bytes() / (1 << 20)
 
 
 if __name__ == "__main__":

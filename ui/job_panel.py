@@ -127,7 +127,7 @@ def _repair_buttons(ws: Workspace, job: Job, key: str) -> None:
         _button("Evaluate now", "straighten", f"{key}.evaluate", lambda: jobs.ask(job.id, "evaluate"), words)
         words = "Write the model as it is after this step; the run goes on."
         _button("Save now", "save", f"{key}.save", lambda: jobs.ask(job.id, "save"), words)
-    if job.state in RESUMABLE:
+    if job.state in RESUMABLE and active(ws, job.kind, job.spec) is None:
         words = "Queue it again: it goes on from its last checkpoint."
         _button("Resume", "replay", f"{key}.resume", lambda: jobs.resubmit(job.id), words)
     words = "Fill the form with this run's settings, to change some of them."

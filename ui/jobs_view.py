@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.jobs import ACTIVE, Job, Jobs
 from core.workspace import Workspace
-from ui import state, tables
+from ui import picked, state, tables
 from ui.guards import link, plain
 from ui.job_panel import EVERY, duration, place_buttons
 
@@ -41,29 +41,25 @@ def newest(ws: Workspace) -> list[Job]:
 
 
 def table(jobs: list[Job], key: str) -> Job | None:
-    """Jobs with state, place or device, and the time they still need; returns the one clicked."""
-    frame = pd.DataFrame([_row(j) for j in jobs])
-    if not (frame["reason"] != "").any():
-        frame = frame.drop(columns="reason")
-    event = st.dataframe(
-        frame,
-        key=key,
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
-        height=tables.height(len(frame), 6),
+    """Jobs with state, place or device, and the time they still need; returns the one clicked.
+
+    Why a job failed is told in full where it is shown after the click: a sentence fits no column.
+    """
+    clicked = picked.table(
+        pd.DataFrame([_row(j) for j in jobs]),
+        [j.id for j in jobs],
+        key,
+        height=tables.height(len(jobs), 6),
         column_config={
             "state": st.column_config.TextColumn("State", width=80),
             "where": st.column_config.TextColumn("Device", width=62, help="Where it runs, or wants to run."),
             "left": st.column_config.TextColumn("Left", width=58, help="Of what it does now."),
-            "job": st.column_config.TextColumn("Job", width=195),
-            "reason": st.column_config.TextColumn("Reason", width=100),
+            "job": st.column_config.TextColumn("Job", width=310),
         },
         alt="Jobs: what runs, what waits in its order, what ended; with states",
     )
     _queue([j for j in jobs if j.place is not None], key)
-    rows = event.selection.rows
-    return jobs[rows[0]] if rows and rows[0] < len(jobs) else None
+    return next((j for j in jobs if j.id == clicked), None)
 
 
 def _row(job: Job) -> dict[str, str]:
@@ -73,7 +69,6 @@ def _row(job: Job) -> dict[str, str]:
         "where": job.device or f"({job.wish})",
         "left": duration(left) if left is not None and job.state in ACTIVE else "",
         "job": job.title,
-        "reason": job.error,
     }
 
 

@@ -162,8 +162,10 @@ def _preferences(live: Live, beta: float | None) -> list[Chart]:
         return []
     frame = live_rows.thin(live_rows.shifts(live.steps, beta), ["chosen", "rejected"])
     sides = {"chosen": theme.PALETTE[2], "rejected": theme.PALETTE[5]}
-    title = "Log-prob. vs step 0, nats"
-    charts = [("sides", live_figures.lines(frame, sides, title, dashed=0.0), "Both sides' log-probability")]
+    title = "Log-prob. shift"
+    charts = [
+        ("sides", live_figures.lines(frame, sides, title, dashed=0.0), "Log-probability against step 0, nats")
+    ]
     rate = live_rows.thin(live.steps, ["accuracy"])
     title = "Chosen ahead of rejected, share"
     figure = live_figures.lines(rate, {"accuracy": theme.PALETTE[0]}, title, dashed=0.5)
@@ -203,7 +205,8 @@ def _grid(charts: Sequence[Chart], key: str, live: Live) -> None:
     for at in range(0, len(charts), 2):
         for place, (name, figure, words) in zip(st.columns(2), charts[at : at + 2], strict=False):
             with place:
-                figure.update_xaxes(range=[0, 1.02 * max(*steps, 1)])
+                last = max(*steps, 1)
+                figure.update_xaxes(range=[-0.02 * last, 1.03 * last])  # dots at both ends stay whole
                 figures.show(figure, key=f"{key}.{name}", alt=words)
 
 

@@ -111,7 +111,9 @@ def _own(ws: Workspace, pool: Pool, model: str, key: str) -> EvaluationSpec:
     judge = fluency = ""
     if requests:
         judge = st.text_input(
-            "Judge of answers", key=f"{key}.judge", help="A classifier folder; empty = refusals only."
+            "Judge of answers",
+            key=f"{key}.judge",
+            help="A classifier, NAME or NAME:CLASS, says which answers are harmful; empty = refusals only.",
         )
     if st.toggle("Fluency under a larger model", key=f"{key}.fluent"):
         fluency = str(st.selectbox("Judged by", pipeline.models(ws), key=f"{key}.fluency"))

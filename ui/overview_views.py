@@ -10,12 +10,13 @@ import streamlit as st
 from core import pipeline
 from core.demo import plan
 from core.jobs import ACTIVE, Jobs
-from core.pipeline.arms import sentence
 from core.values import Pool
 from core.workspace import Workspace
-from ui import colours, figures, state, trade_off_views
+from ui import colours, figures, state, study_data, trade_off_plane
 from ui.guards import link, plain
-from ui.trade_off_figure import numbers, trade_off_figure
+from ui.trade_off_chart import plane_figure
+from ui.trade_off_marks import numbers
+from ui.trade_off_words import sentence
 
 SIGNALS = ("vectors:map", "cluster:hdbscan", "cluster:kmeans", "score:toxicity")
 
@@ -133,9 +134,14 @@ def _plane(ws: Workspace, pool: Pool) -> None:
             _offer_demo(ws)
         return
     group = max(groups, key=lambda g: len(g.runs))
-    found = trade_off_views.group_arms(ws, group, "")
-    text = next(iter(group.base.texts), "the texts")
-    said = sentence(group.base, found)
-    figure = trade_off_figure(found, text=text, height=400)
-    figures.show(figure, key="overview.plane", alt=said, data=numbers(found), name="trade-off")
+    of = study_data.compared(ws, None, group, [])
+    utility = next(iter(study_data.utilities(of.known)), None)
+    if utility is None:
+        st.caption("No perplexity, accuracy or refusal was measured, so there is no cost to draw.")
+        return
+    found = trade_off_plane.plane(of, "TR", utility)
+    said = sentence(found, group.base)
+    figure = plane_figure(found.marks, found.stairs, of.looks, found.axes, reference=found.reference)
+    data = numbers(found.marks, found.axes)
+    figures.show(figure, key="overview.plane", alt=said, data=data, name="trade-off")
     st.caption(plain(said))

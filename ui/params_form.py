@@ -75,7 +75,7 @@ def _groups(kind: type[Asked], first: int | None) -> list[tuple[str, list[str]]]
 def _humanised(owner: type) -> str:
     """The name of a class of settings as a title: TypeWorths is "Type worths"."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", owner.__name__.removesuffix("Params"))
-    return words[:1] + words[1:].lower()
+    return words if words.isupper() else words[:1] + words[1:].lower()
 
 
 def fill(kind: type[Asked], key: str, values: Mapping[str, Any]) -> None:
@@ -169,7 +169,8 @@ def _number(
     cast: Any = int if kind is int else float
     bounds: Any = {"min_value": low, "max_value": high}
     bounds = {name: None if value is None else cast(value) for name, value in bounds.items()}
-    if kind is float and not optional and low is not None and high is not None and high - low <= SPAN:
+    narrow = low is not None and high is not None and high - low <= SPAN
+    if kind is float and not optional and narrow and all(map(_in_steps, (default, _default(field)))):
         _plain(common["key"], float)
         return st.slider(label, step=STEP, **bounds, **common)
     if kind is int:
@@ -187,6 +188,11 @@ def _plain(key: str, cast: Any, low: Any = None) -> None:
     held = st.session_state[key]
     if type(held) is not cast:
         st.session_state[key] = cast(held if held is not None else low or 0)
+
+
+def _in_steps(value: Any) -> bool:
+    """Whether a slider can show it: a learning rate of 1e-5 would stand there as 0.00."""
+    return value is None or abs(value / STEP - round(value / STEP)) < 1e-6  # noqa: PLR2004 - rounding
 
 
 def _step(default: Any) -> float:

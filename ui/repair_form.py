@@ -23,6 +23,7 @@ from ui.params_form import params_form
 CLONE = "repair.clone"  # the spec of a job that is to be started again with changes
 ROUND = "repair.round"  # counts clones: each fills a form of its own
 MOST_SEEDS = 10
+ALL, AS_CLONED = "all", "cloned"  # rows to learn from that are not chosen yet, beside keys of selections
 
 
 def form(ws: Workspace, pool: Pool) -> None:
@@ -33,6 +34,7 @@ def form(ws: Workspace, pool: Pool) -> None:
     method = _method(source, like, key)
     model = _model(ws, pool, like, key)
     params = _params(pool, method, like, key)
+    token_mask = _token_mask(method, like, key)
     mix = _mix(ws, pool, method, like, key)
     with st.expander("Measuring", icon=":material/straighten:"):
         evaluation = measuring_form.evaluation(ws, pool, model, like, key)
@@ -44,13 +46,14 @@ def form(ws: Workspace, pool: Pool) -> None:
     count = right.number_input(
         "Seeds", 1, MOST_SEEDS, 1, key=f"{key}.seeds", help="One run per seed.", persist_state="session"
     )
-    ready = _usable(pool, source, method, params)
+    ready = _usable(pool, source, method, params) and (bool(token_mask) or not METHODS[method].masks)
     spec = RepairSpec(
         selection=source.key if isinstance(source, Selection) else source,
         method=method,
         params=params.model_dump(mode="json"),
         model=model,
         mix=mix,
+        token_mask=token_mask,
         evaluation=evaluation,
         **rest,
     )
@@ -59,7 +62,7 @@ def form(ws: Workspace, pool: Pool) -> None:
     look: Any = {"type": "primary", "icon": ":material/play_arrow:", "width": "stretch"}
     if st.button("Start repair", key="repair.start", disabled=not ready, **look):
         spec = spec.model_copy(update={"selection": _kept(ws, source)})
-        start_runs(ws, spec, [int(first) + i for i in range(int(count))], _title(source))
+        start_runs(ws, spec, [int(first) + i for i in range(int(count))], _title(source, params, mix))
 
 
 def _cloned(pool: Pool) -> RepairSpec | None:
@@ -115,36 +118,50 @@ def _params(pool: Pool, method: str, like: RepairSpec | None, key: str) -> Repai
 
 def _source(ws: Workspace, pool: Pool, like: RepairSpec | None, key: str) -> Selection | Recipe:
     """What to learn from: this session's choice, a saved selection, or all eligible rows."""
-    options: list[Selection | Recipe] = []
     current = state.choice(pool)
     saved = [s for s in pipeline.selections(ws) if s.pool_fingerprint == pool.fingerprint]
-    if current is not None and current.key not in [s.key for s in saved]:
-        options.append(current)
-    options += saved
-    options.append(Recipe(pool=pool.name, strategy="uniform", budget=Budget(rows=None, percent=100.0)))
+    options: dict[str, Selection | Recipe] = {s.key: s for s in ([current] if current else []) + saved}
+    options[ALL] = Recipe(pool=pool.name, strategy="uniform", budget=Budget(rows=None, percent=100.0))
+    if like is not None and isinstance(like.selection, Recipe) and like.selection.pool == pool.name:
+        options[ALL if _is_all(like.selection) else AS_CLONED] = like.selection
+    names = list(options)
     meant = like.selection if like else current.key if current else ""
-    index = next((i for i, o in enumerate(options) if getattr(o, "key", "") == meant), 0)
-    place = st.selectbox(
+    if isinstance(meant, Recipe):
+        meant = ALL if _is_all(meant) else AS_CLONED
+    key_of = st.selectbox(
         "Rows to learn from",
-        range(len(options)),
-        index,
-        format_func=lambda i: _short(options[i]),
+        names,
+        names.index(meant) if meant in names else 0,
+        format_func=lambda name: _short(options[name]) if name in options else name,
         key=f"{key}.rows",
     )
     if len(options) == 1:
         link("selection", "Choose rows on the Selection page")
-    return options[int(place)]
+    return options[str(key_of)]
+
+
+def _is_all(recipe: Recipe) -> bool:
+    return recipe.budget.percent == 100.0  # noqa: PLR2004 - percent
 
 
 def _short(source: Selection | Recipe) -> str:
     if isinstance(source, Recipe):
-        return "all eligible rows (full-data run)"
+        if _is_all(source):
+            return "all eligible rows (full-data run)"
+        return f"{source.strategy}, {source.budget.words} for {source.method}, seed {source.seed}"
     r = source.recipe
     return f"{r.strategy}, {len(source.ids):,} rows for {r.method}, seed {r.seed} ({source.key[:6]})"
 
 
-def _title(source: Selection | Recipe) -> str:
-    return "all rows" if isinstance(source, Recipe) else f"{source.recipe.strategy}, {len(source.ids):,} rows"
+def _title(source: Selection | Recipe, params: RepairParams, mix: Mix | None) -> str:
+    """What tells this run from others of its method in the list of jobs."""
+    if isinstance(source, Selection):
+        rows = f"{source.recipe.strategy}, {len(source.ids):,} rows"
+    else:
+        rows = "all rows" if _is_all(source) else f"{source.strategy}, {source.budget.words}"
+    usual = type(params).model_fields["scope"].default
+    scope = "" if params.scope == usual else f", {params.scope}"
+    return rows + (f" + {mix.rows:,} benign" if mix else "") + scope
 
 
 def _method(source: Selection | Recipe, like: RepairSpec | None, key: str) -> str:
@@ -162,6 +179,21 @@ def _method(source: Selection | Recipe, like: RepairSpec | None, key: str) -> st
     needs = " and ".join(n for n in METHODS[method].needs if n != "prompt")
     st.caption(plain(f"Source: {METHODS[method].source} · needs {needs or 'any text'}"))
     return str(method)
+
+
+def _token_mask(method: str, like: RepairSpec | None, key: str) -> str:
+    """Which tokens are penalised, for methods that need to know."""
+    if not METHODS[method].masks:
+        return ""
+    typed = st.text_input(
+        "Token mask",
+        like.token_mask if like else "",
+        key=f"{key}.mask",
+        help="Key of the stored mask that names the harmful tokens of each row (IF-Guide, section 4.2).",
+    )
+    if not typed:
+        st.warning(plain(f"{METHODS[method].title} penalises the tokens of a mask: give the key of one."))
+    return str(typed).strip()
 
 
 def _mix(ws: Workspace, pool: Pool, method: str, like: RepairSpec | None, key: str) -> Mix | None:

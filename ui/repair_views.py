@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import streamlit as st
 
@@ -11,7 +10,9 @@ from core import pipeline
 from core.jobs import ACTIVE, Jobs
 from core.values import Pool
 from core.workspace import Workspace
-from ui import downloads, job_panel, jobs_view, run_views, tables
+from ui import downloads, job_panel, jobs_view, picked, run_views, tables
+
+SEEN = "repair.ended"  # the ended jobs that the page was last drawn with
 
 
 def jobs(ws: Workspace) -> None:
@@ -23,6 +24,10 @@ def jobs(ws: Workspace) -> None:
 def _look(ws: Workspace) -> bool:
     """Draw the list and one job: the clicked, else a running, else the newest one; True when all ended."""
     found = jobs_view.newest(ws)
+    ended = [job.id for job in found if job.state not in ACTIVE]
+    if st.session_state.setdefault(SEEN, ended) != ended:
+        st.session_state[SEEN] = ended
+        st.rerun()  # one has ended while others go on: its results are below this list
     if not found:
         st.info("No job yet. Choose rows and a method, then start: progress, losses and the log appear here.")
         return True
@@ -41,29 +46,34 @@ def finished(ws: Workspace, pool: Pool) -> None:
         st.caption("None yet.")
         return
     frame = run_views.numbers(runs)
+    shown = [
+        name for name in frame.columns if name not in ("rows", "method", "seed", "id")
+    ]  # in the run's name, or in full after the click
     column = st.column_config
-    event: Any = st.dataframe(
+    clicked = picked.table(
         frame,
-        hide_index=True,
+        [run.id for run in runs],
+        "repair.runs",
         height=tables.height(len(frame), 8),
-        on_select="rerun",
-        selection_mode="single-row",
-        key="repair.runs",
+        column_order=shown,
+        placeholder="",
         column_config={
-            "run": column.TextColumn("Run", width=250),
-            "rows": column.NumberColumn("Rows", format="localized", width=65),
-            "seed": column.NumberColumn("Seed", width=55),
+            "run": column.TextColumn("Run", width=240),
+            "scope": column.TextColumn("Scope", width=70, help="Which weights may move."),
+            "benign": column.NumberColumn("Benign", width=65, help="Benign rows mixed in."),
             "steps": column.NumberColumn("Steps", width=60),
             "best step": column.NumberColumn("Best step", width=80),
             "seconds": column.NumberColumn("Seconds", format="%.0f", width=75),
             "mean toxicity": column.NumberColumn("Mean toxicity", format="%.4f", width=110),
             "perplexity": column.NumberColumn("Perplexity", format="%.3f", width=90),
+            "scorer": column.TextColumn("Scorer", width=80),
+            "protocol": column.TextColumn("Protocol", width=80),
         },
         alt="Finished runs with their main numbers",
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         downloads.table(frame, f"{pool.name}-runs", key="repair.runs.csv")
         st.caption("Click a row to see the run in full.")
-    picked = event.selection.rows
-    if picked:
-        run_views.show(ws, runs[picked[0]])
+    for run in runs:
+        if run.id == clicked:
+            run_views.show(ws, run)

@@ -55,7 +55,11 @@ def _facts(run: Run) -> None:
     for note in m.result.get("notes", ()):
         st.caption(plain(str(note)))
     if m.dose:
-        st.caption(plain("Mix: " + ", ".join(f"{name} {value:g}" for name, value in m.dose.items())))
+        st.caption(
+            plain(
+                "Mix: " + ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in m.dose.items())
+            )
+        )
 
 
 def _took(run: Run) -> None:
@@ -63,10 +67,19 @@ def _took(run: Run) -> None:
     m = run.manifest
     left, middle, right = st.columns(3)
     expected, seconds = m.estimate or {}, m.result["seconds"]
-    left.metric("Training", pipeline.duration(seconds), _beside(seconds, expected.get("seconds")), "off")
     peak = m.result["peak_bytes"]
-    middle.metric("Peak memory", f"{peak / 1e9:.2f} GB", _beside(peak, expected.get("memory_bytes")), "off")
-    right.metric("On disk", f"{size(run.folder) / 1e6:,.1f} MB", f"model {_kept(run)}", "off")
+    if m.result["steps"]:
+        _plain(left, "Training", pipeline.duration(seconds), _beside(seconds, expected.get("seconds")))
+    else:
+        _plain(left, "Training", "none", "it only decodes differently")
+    if peak:
+        _plain(middle, "Peak memory", f"{peak / 1e9:.2f} GB", _beside(peak, expected.get("memory_bytes")))
+    _plain(right, "On disk", f"{size(run.folder) / 1e6:,.1f} MB", f"model {_kept(run)}")
+
+
+def _plain(place: Any, label: str, value: str, below: str | None, words: str | None = None) -> None:
+    """A number with a remark below it: neither good nor bad, neither up nor down."""
+    place.metric(label, value, below, "off", help=words, delta_arrow="off")
 
 
 def _beside(measured: float, expected: float | None) -> str | None:
@@ -89,12 +102,12 @@ def requests(ws: Workspace, run: Run) -> None:
             continue
         for column, (metric, (title, words)) in zip(st.columns(3), REQUESTS.items(), strict=True):
             here = measures.get(metric, Measure(value=None))
-            column.metric(
+            _plain(
+                column,
                 title,
                 "n/a" if here.value is None else f"{100 * here.value:.1f} %",
                 _change(here, base, name, metric),
-                "off",
-                help=plain(f"{words} {name}, n = {here.n:,}; {pipeline.number(here)}. {here.note}"),
+                plain(f"{words} {name}, n = {here.n:,}; {pipeline.number(here)}. {here.note}"),
             )
 
 
@@ -102,7 +115,7 @@ def _change(here: Measure, base: Evaluation | None, name: str, metric: str) -> s
     before = base.requests.get(name, {}).get(metric) if base else None
     if before is None or before.value is None or here.value is None:
         return None
-    return f"{100 * (here.value - before.value):+.1f} points"
+    return f"{100 * (here.value - before.value):+.1f} points against the base"
 
 
 def _buttons(ws: Workspace, run: Run) -> None:
@@ -132,7 +145,8 @@ def _exported(ws: Workspace, run: Run) -> None:
     if job is None:
         return
     if job.state in ENDED and job.state == "succeeded":
-        st.caption(plain(f"Exported to {job.result.get('folder', '')}"))
+        done = Jobs(ws).get(job.id).result  # a list of jobs holds no results
+        st.caption(plain(f"Exported to {done.get('folder', '')}"))
     else:
         job_panel.show(ws, job.id, key=f"run.{run.id}.exporting")
 
@@ -162,6 +176,7 @@ def _row(run: Run) -> dict[str, Any]:
     row: dict[str, Any] = {"run": run.label, "rows": m.budget}
     for title, name in (("mean toxicity", "toxicity_mean"), ("perplexity", "perplexity")):
         row[title] = e.metrics[name].value if e and name in e.metrics else None
+    row |= {"scope": m.spec.params.get("scope", ""), "benign": m.spec.mix.rows if m.spec.mix else None}
     row |= {"steps": m.result.get("steps"), "best step": m.result.get("best_step"), "seconds": m.seconds}
     row |= {"method": m.spec.method, "seed": m.spec.seed}
     return row | {"scorer": e.scorer if e else "", "protocol": e.protocol.name if e else "", "id": run.id}

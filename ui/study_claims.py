@@ -30,7 +30,8 @@ def view(of: Compared) -> None:
             "Claims are judged within one study; choose a study above. python -m core study writes one down."
         )
         return
-    found = _claims(str(of.ws.root), of.group.key, of.labels, of, of.spec)
+    written = of.spec.model_dump_json()
+    found = _claims(str(of.ws.root), of.group.key, of.labels, written, of, of.spec)
     if not found:
         st.info("No claim of the papers can be judged from this study.")
         return
@@ -47,7 +48,12 @@ def view(of: Compared) -> None:
 
 @st.cache_data(max_entries=16, show_spinner="Judging the claims")
 def _claims(
-    root: str, key: str, labels: tuple[tuple[str, str, str], ...], _of: Compared, _spec: StudySpec
+    root: str,
+    key: str,
+    labels: tuple[tuple[str, str, str], ...],
+    written: str,
+    _of: Compared,
+    _spec: StudySpec,
 ) -> list[Claim]:
     return claims(_of.ws, _spec, _of.known)
 

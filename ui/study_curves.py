@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import pandas as pd
 import streamlit as st
 
 from core.pipeline.study_numbers import TOXICITY
-from core.pipeline.study_results import Curve, curves, smallest_budget
-from core.values.study import StudySpec
+from core.pipeline.study_results import Curve, curves_of, smallest_budget
 from ui import downloads, figures, state, study_data, study_figures, tables
 from ui.guards import plain
 from ui.study_data import Compared
@@ -38,8 +36,7 @@ def line(curve: Curve) -> Line:
 def _curves(
     root: str, key: str, labels: tuple[tuple[str, str, str], ...], metric: str, _of: Compared
 ) -> list[Curve]:
-    # the spec is only read where the numbers are not at hand
-    return curves(_of.ws, cast(StudySpec, _of.spec), metric, _of.known)
+    return curves_of(_of.known, metric)
 
 
 @st.fragment

@@ -73,7 +73,10 @@ def cells_of(ws: Workspace, runs: Sequence[Run]) -> list[Cell]:
     found = []
     for run in ordered:
         m, full = run.manifest, run.share >= FULL_SHARE
-        asked = {k: v for k, v in m.spec.params.items() if k not in LENGTH}
+        asked = [
+            {k: v for k, v in m.spec.params.items() if k not in LENGTH},
+            *(m.spec.mix, m.spec.token_mask, m.spec.normal),  # what is trained on besides the chosen rows
+        ]
         length = {k: v for k, v in m.spec.params.items() if k in LENGTH}
         method = methods.label(m.spec.method, asked, None if full else length)
         strategy = FULL if full else strategies.label(m.strategy, _recipe(str(ws.root), m.selection, ws), {})

@@ -128,7 +128,8 @@ def _headline_table(frame: pd.DataFrame, first: str, second: str) -> None:
     percent: dict[str, Any] = {"format": "%.1f %%", "width": 84}
     told: dict[str, Any] = {"format": "%+.1f %%", "width": 116}
     ends = zip(frame["difference"], frame["low"], frame["high"], strict=True)
-    shown = frame.assign(difference=[f"{v:+.1f} [{low:+.1f}, {high:+.1f}]" for v, low, high in ends])
+    said = [f"{v:+.1f} [{low:+.1f}, {high:+.1f}]" if v == v else "n/a" for v, low, high in ends]
+    shown = frame.assign(difference=said)
     st.dataframe(
         shown.drop(columns=["low", "high"]),
         key="trade.ratios",
@@ -138,6 +139,7 @@ def _headline_table(frame: pd.DataFrame, first: str, second: str) -> None:
         column_config={
             "runs": column.TextColumn("Runs of", width=110),
             "pairs": column.NumberColumn("Pairs", width=46),
+            "seeds": column.NumberColumn("Seeds", width=46),
             "number": column.TextColumn("Number", width=164),
             "first": column.NumberColumn(theme.short(first, 12), help=first, **percent),
             "second": column.NumberColumn(theme.short(second, 12), help=second, **percent),
@@ -158,13 +160,20 @@ def said(frame: pd.DataFrame, first: str, second: str) -> str:
         row = frame.iloc[at]
         if pd.notna(row["ratio of averages"]):
             words = f"{abs(row['ratio of averages']):.1f} % {up if row['ratio of averages'] >= 0 else down}"
-            sure = row["low"] * row["high"] > 0
-            parts.append(words if sure else f"{words} (the difference is not distinguishable from none)")
+            parts.append(words + _unsure(row))
     if not parts:
         return (
             f"{first} and {second} cannot be told as a ratio: what they are measured against is not above 0."
         )
     return f"Over {frame.iloc[0]['pairs']} matched runs {first} is {' and '.join(parts)} than {second}."
+
+
+def _unsure(row: pd.Series) -> str:
+    """What must stand beside a ratio that the runs do not bear out: one seed bears out nothing."""
+    if row["seeds"] == 1:
+        return " (one seed: how far seeds scatter is not known)"
+    apart = row["low"] * row["high"] > 0
+    return "" if apart else " (the difference is not distinguishable from none)"
 
 
 def headline_frame(known: Numbers, first: str, second: str, text: str) -> pd.DataFrame:
@@ -179,7 +188,7 @@ def headline_frame(known: Numbers, first: str, second: str, text: str) -> pd.Dat
     for name, members in groups.items():
         both = method_headline(known, members, text)
         if both is not None:
-            head = {"runs": name, "pairs": len(members)}
+            head = {"runs": name, "pairs": len(members), "seeds": len({a.seed for a, _ in members})}
             rows += [head | line for line in _lines(known, members, text, *both)]
     return pd.DataFrame(rows)
 

@@ -7,18 +7,17 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.evaluation.measures import overlap
 from core.pipeline.study_numbers import TOXICITY
 from core.values import Evaluation, Measure
 from ui import downloads, state, study_data, study_names, tables, theme, trade_off_requests, trade_off_run
 from ui.guards import plain
 from ui.study_data import Compared, Plane
 from ui.trade_off_chart import plane_figure
-from ui.trade_off_marks import Mark, numbers
+from ui.trade_off_marks import numbers
+from ui.trade_off_words import sentence
 
 CHART, RUN = "trade.chart", "trade.run"
 NONE = ""
-RIVALS = 2  # named in the sentence
 SHORT = 6  # text sets with columns of their own in the table of arms
 
 
@@ -29,7 +28,7 @@ def view(of: Compared) -> None:
     if utility is None:
         st.info("No perplexity, accuracy or refusal was measured, so there is no cost to draw.")
         return
-    found = _plane(str(of.ws.root), of.name, of.group.key, of.labels, *utility, of)
+    found = plane(of, *utility)
     said = sentence(found, of.group.base)
     st.markdown(plain(said))
     if found.marks:
@@ -70,6 +69,11 @@ def _chart(of: Compared, found: Plane, said: str) -> None:
         alt=said,
     )
     _badges(found)
+
+
+def plane(of: Compared, gain: str, utility: str) -> Plane:
+    """What the plane shows, drawn once for the same runs."""
+    return _plane(str(of.ws.root), of.name, of.group.key, of.labels, gain, utility, of)
 
 
 @st.cache_data(max_entries=48, show_spinner="Resampling prompts and documents")
@@ -157,52 +161,6 @@ def _badges(found: Plane) -> None:
             f"of an arm ({found.reference[0]:.3g} {found.axes.loss_unit}); more is better.",
         )
         st.caption("Large marks: means over seeds, larger with the budget · small dots: seeds · bars: 95 %")
-
-
-def sentence(found: Plane, base: Evaluation) -> str:
-    """What the plane shows, from the data; neutral where intervals overlap."""
-    if not found.marks:
-        return "No run has both numbers yet, so there is no point to draw."
-    best = max(found.marks, key=lambda m: m.mean.gain.value or 0.0)
-    gain, loss, axes = best.mean.gain, best.mean.loss, found.axes
-    seeds = f"mean of {len(best.dots)} seeds" if len(best.dots) > 1 else "one seed"
-    what = axes.gain.partition(",")[0]
-    what = _inner(what)
-    said = f"{best.label} has the largest {what}: {_number(gain.value, axes.gain_unit)} ({seeds})"
-    before = base.metrics.get("toxicity_mean")
-    if before is not None and axes.gain_unit == "%":
-        said += f", from {theme.number(before.value)}"
-    name, _, change = axes.loss.partition(",")[0].partition(": ")
-    said += f"; {_inner(name)}: {change} {_number(loss.value, axes.loss_unit, signed=True)}."
-    return " ".join(filter(None, (said, _certain(gain), _rivals(best, found.marks))))
-
-
-def _number(value: float | None, unit: str, *, signed: bool = False) -> str:
-    if value is None:
-        return "n/a"
-    return f"{value:{'+' if signed else ''}.1f} {unit}"
-
-
-def _inner(words: str) -> str:
-    """The words inside a sentence; names such as OPS stay."""
-    return words if words[:2].isupper() else words[:1].lower() + words[1:]
-
-
-def _certain(gain: Measure) -> str:
-    if gain.low is None:
-        return "Nothing is known of its interval."
-    return (
-        "Its interval lies above 0." if gain.low > 0 else "Its interval holds 0: the effect is not certain."
-    )
-
-
-def _rivals(best: Mark, marks: list[Mark]) -> str:
-    """Which arms cannot be told apart from the best one: no order is claimed among them."""
-    same = [m.label for m in marks if m is not best and overlap(m.mean.gain, best.mean.gain)]
-    if not same:
-        return ""
-    more = f"; and {len(same) - RIVALS} more" if len(same) > RIVALS else ""
-    return f"Not told apart from it by these intervals: {'; '.join(same[:RIVALS])}{more}."
 
 
 def arm_table(of: Compared) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from core.evaluation import never_refuses
 from core.pipeline.study_numbers import FULL
-from core.values import Evaluation, Measure
+from core.values import Measure
 from ui import figures, theme
 from ui.guards import plain
 from ui.study_data import Compared
@@ -57,19 +59,19 @@ def show(of: Compared) -> None:
 def numbers(of: Compared, name: str) -> pd.DataFrame:
     """One line per model: both rates in percent with their intervals."""
     head: dict[str, object] = {"arm": "base model", "paint": "", "method": "", "run": "base", "seed": None}
-    rows = [_row(of.group.base, name) | head]
+    rows = [_row(of.group.base.requests.get(name, {})) | head]
     for arm in of.known.arms():
         paint = FULL if arm.full else arm.strategy
         for cell in arm.cells:
             if cell.run is not None and cell.run.evaluation is not None:
                 head = {"arm": arm.label, "paint": paint, "method": arm.method}
                 head |= {"run": cell.run.id, "seed": cell.seed}
-                rows.append(_row(cell.run.evaluation, name) | head)
+                told = {metric: of.known.value(cell, f"{metric}:{name}") for metric in (HARM, REFUSED)}
+                rows.append(_row(told) | head)  # nothing where it was asked for otherwise than the base
     return pd.DataFrame(rows)
 
 
-def _row(model: Evaluation, name: str) -> dict[str, object]:
-    table = model.requests.get(name, {})
+def _row(table: Mapping[str, Measure]) -> dict[str, object]:
     out: dict[str, object] = {}
     for title, metric in (("harm", HARM), ("refused", REFUSED)):
         found = table.get(metric, NONE)

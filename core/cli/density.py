@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from core import pipeline
 from core.cli.options import JsonOption, WorkspaceOption, show
 from core.cli.terminal import Terminal
 from core.pipeline.densities import DensitySpec, density_text, measure_density
-from core.repair.density import DensityParams
 from core.workspace import Workspace
 
 app = typer.Typer()
@@ -26,7 +26,7 @@ def density_command(
     as_json: JsonOption = False,
 ) -> None:
     """Measure a model's error density (IRepair, figure 2): one backward pass per bad text."""
-    params = DensityParams(rows=rows, seed=seed)
-    spec = DensitySpec(pool=pool, model=model, params=params, device=device)
+    asked = {"pool": pool, "model": model, "params": {"rows": rows, "seed": seed}, "device": device}
+    spec = pipeline.parse(DensitySpec, asked, "the density asked for", see="--help")
     found = measure_density(Workspace.open(workspace), spec, Terminal())
     show(found, as_json, density_text(found))

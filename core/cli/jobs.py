@@ -29,10 +29,9 @@ def job_list(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> 
 
 
 @app.command("stop")
-def job_stop(job: JobArgument, workspace: WorkspaceOption = None) -> None:
+def job_stop(job: JobArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Ask a job to stop: cleanly first, then by force."""
-    Jobs(Workspace.open(workspace)).cancel(job)
-    typer.echo(f"asked {job} to stop")
+    show(Jobs(Workspace.open(workspace)).cancel(job), as_json, f"asked {job} to stop")
 
 
 @app.command("move")
@@ -40,10 +39,12 @@ def job_move(
     job: JobArgument,
     where: Annotated[str, typer.Argument(help="first, up, down or last.")],
     workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Give a waiting job another place in the queue."""
     moved = Jobs(Workspace.open(workspace)).reorder(job, where)
-    typer.echo(f"{job} is number {moved.place} in the queue" if moved.place else f"{job} has just started")
+    said = f"{job} is number {moved.place} in the queue" if moved.place else f"{job} has just started"
+    show(moved, as_json, said)
 
 
 @app.command("ask")
@@ -53,16 +54,18 @@ def job_ask(
         str, typer.Argument(help="evaluate (look at its panel now) or save (the model as it is).")
     ],
     workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Ask a running repair for something at its next step; `log.txt` and the page show the answer."""
-    Jobs(Workspace.open(workspace)).ask(job, what)
-    typer.echo(f"asked {job} to {what}")
+    show(Jobs(Workspace.open(workspace)).ask(job, what), as_json, f"asked {job} to {what}")
 
 
 @app.command("resume")
-def job_resume(job: JobArgument, workspace: WorkspaceOption = None) -> None:
+def job_resume(job: JobArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Queue an ended job again; a repair goes on from its last checkpoint."""
-    typer.echo(f"queued {Jobs(Workspace.open(workspace)).resubmit(job)}")
+    jobs = Jobs(Workspace.open(workspace))
+    again = jobs.resubmit(job)
+    show(jobs.get(again), as_json, f"queued {again}")
 
 
 @app.command("slots")
@@ -70,6 +73,7 @@ def job_slots(
     cpu: Annotated[int | None, typer.Argument(help="Jobs at once on the CPU (default: as it is).")] = None,
     gpu: Annotated[int | None, typer.Option(help="Jobs at once on each GPU (default: as it is).")] = None,
     workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show or set how many jobs run at once."""
     jobs = Jobs(Workspace.open(workspace))
@@ -77,4 +81,5 @@ def job_slots(
         jobs.set_slots(cpu)
     if gpu is not None:
         jobs.set_gpu_slots(gpu)
-    typer.echo(f"at once: {jobs.slots} on the CPU, {jobs.gpu_slots} on each GPU")
+    found = {"cpu": jobs.slots, "gpu": jobs.gpu_slots}
+    show(found, as_json, f"at once: {jobs.slots} on the CPU, {jobs.gpu_slots} on each GPU")

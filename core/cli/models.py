@@ -82,7 +82,9 @@ def facts(run: Run) -> list[str]:
         time = "" if seconds is None else f"{pipeline.duration(seconds)}, "
         out.append(f"expected before it began: {time}{_mb(m.estimate['memory_bytes'])}")
     if m.dose:
-        out.append(f"mixed: {', '.join(f'{name} {value:g}' for name, value in m.dose.items())}")
+        out.append(f"mixed: {', '.join(f'{name} {value:.3g}' for name, value in m.dose.items())}")
+    out += [str(m.result["stopped_early"])] if m.result.get("stopped_early") else []
+    out += map(str, m.result.get("notes", ()))
     return [*out, f"on disk {_mb(size(run.folder))}, of it the model {_mb(size(run.folder / 'model'))}"]
 
 

@@ -21,6 +21,8 @@ from core.cli.terminal import Terminal
 from core.demo import plan
 from core.errors import BadInput
 from core.evaluation import NEVER_REFUSES, PROTOCOLS, never_refuses
+from core.pipeline.estimate import expected
+from core.pipeline.runs import find_asked
 from core.values import Evaluation, EvaluationSpec, RepairSpec
 from core.workspace import Workspace, plain, write_json
 
@@ -43,7 +45,12 @@ def repair_command(
     if spec is None:
         raise BadInput("give a repair spec: a json file, or '-' for standard input (see --print-example)")
     ws = Workspace.open(workspace)
-    run = pipeline.run_repair(ws, pipeline.parse(RepairSpec, read_input(spec), "the repair spec"), Terminal())
+    asked: RepairSpec = pipeline.parse(RepairSpec, read_input(spec), "the repair spec")
+    if find_asked(ws, asked) is None and (needed := expected(ws, asked)) is not None:
+        typer.echo(needed.sentence, err=True)
+    run = pipeline.run_repair(ws, asked, Terminal())
+    if ended := run.manifest.result.get("stopped_early"):
+        typer.echo(f"note: {ended}", err=True)
     text = f"run {run.id}: {run.label}\n  {run.folder}"
     if run.evaluation is not None:
         text += "\n" + evaluation_text(run.evaluation)

@@ -121,8 +121,7 @@ def study_run(
     if todo:
         work = by_queue(ws, study.name, todo, Terminal(), typer.echo) if workers is None else None
         failures = here(ws, todo, workers or 1, Terminal(), typer.echo) if work is None else work
-    if study.evaluation is not None:
-        typer.echo(f"table: {write_table(ws, study)}")
+    typer.echo(f"table: {write_table(ws, study)}")
     if study.keep_model == "best" and not failures:
         typer.echo(_pruned(ws, study, RULE))
     if failures:
@@ -172,7 +171,7 @@ def study_table_command(
     show(
         frame.to_dict("records"),
         as_json,
-        frame[shown].to_string(index=False) if len(frame) else "no measured runs yet",
+        frame[shown].to_string(index=False) if len(frame) else "no finished runs yet",
     )
 
 

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from functools import partial
 
 from core import pipeline
 from core.errors import Stopped, WinnowError
 from core.jobs import ACTIVE, Jobs
+from core.pipeline.processes import in_processes
 from core.pipeline.study_numbers import Cell
 from core.values import EvaluationSpec, RepairSpec, Reporter
 from core.workspace import Workspace
 
 POLL_S = 0.5
-ONE_THREAD = {  # waiting threads must not spin, and processes side by side need no threads of their own
-    "OMP_WAIT_POLICY": "PASSIVE",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "WINNOW_THREADS": "1",
-}
 Say = Callable[[str], None]
 
 
@@ -90,23 +78,11 @@ def here(ws: Workspace, cells: Sequence[Cell], workers: int, reporter: Reporter,
     One that fails does not stop the others. Stopped when the reporter says so: finished runs are kept, and
     those under way are taken up again by the next call.
     """
-    os.environ.update(ONE_THREAD)  # for the new processes: theirs is read before any library loads
-    spawn, tally = multiprocessing.get_context("spawn"), Tally(cells, say)
-    with TemporaryDirectory() as folder, ProcessPoolExecutor(workers, spawn, _deaf) as processes:
-        asked = Path(folder) / "stop"
-        try:
-            if (base := _base(cells)) is not None:  # all need it: once, before they would wait for it
-                _until({processes.submit(_evaluate, ws, base, asked)}, reporter, lambda f: f.result())
-            futures = {processes.submit(_repair, ws, cell.spec, asked): cell for cell in cells}
-            _until(set(futures), reporter, lambda f: tally.end(futures[f], _error(f)))
-        except BrokenProcessPool as error:
-            raise WinnowError(
-                "a process that was repairing was ended from outside (often: out of memory); finished runs "
-                "are kept, start the study again to go on, perhaps with fewer processes"
-            ) from error
-        finally:
-            asked.touch()  # nothing is left running or queued, however this ends
-            processes.shutdown(wait=True, cancel_futures=True)
+    tally = Tally(cells, say)
+    if (base := _base(cells)) is not None:  # all need it: once, before they would wait for it
+        in_processes([partial(_evaluate, ws, base)], 1, reporter, lambda _, future: future.result())
+    repairs = [partial(_repair, ws, cell.spec) for cell in cells]
+    in_processes(repairs, workers, reporter, lambda at, future: tally.end(cells[at], _error(future)))
     return tally.failures
 
 
@@ -118,58 +94,20 @@ def _base(cells: Sequence[Cell]) -> EvaluationSpec | None:
     return spec.evaluation.model_copy(update={"model": spec.evaluation.model or spec.model})
 
 
-def _until(left: set[Future[str]], reporter: Reporter, end: Callable[[Future[str]], object]) -> None:
-    """Wait for all, telling `end` of each as it ends."""
-    while left:
-        if reporter.stopping():
-            raise Stopped("stopped as asked; finished runs are kept, the others go on where they were")
-        ended, left = wait(left, timeout=POLL_S, return_when=FIRST_COMPLETED)
-        for future in ended:
-            end(future)
-
-
 def _error(future: Future[str]) -> str:
-    """What a person must know of a failed run; a bug is named by its kind, a lost process ends the study."""
+    """What a person must know of a failed run; a bug is named by its kind."""
     error = future.exception()
     if error is None:
         return ""
-    if isinstance(error, BrokenProcessPool):
-        raise error
     return str(error) if isinstance(error, WinnowError) else f"{type(error).__name__}: {error}"
 
 
-class _Obedient:
-    """The Reporter of a worker process: says nothing, stops when the first process was asked to."""
-
-    def __init__(self, asked: Path) -> None:
-        self._asked = asked  # a file that appears when work should end
-
-    def progress(self, done: int, total: int, what: str) -> None:
-        if self._asked.exists():
-            raise Stopped("stopped as asked; finished runs are kept")
-
-    def record(self, row: Mapping[str, Any]) -> None:
-        return
-
-    def stopping(self) -> bool:
-        return self._asked.exists()
-
-    def asked(self, what: str) -> bool:
-        """Nothing is ever asked for on the way."""
-        return False
+def _evaluate(ws: Workspace, spec: EvaluationSpec, reporter: Reporter) -> str:
+    return pipeline.run_evaluation(ws, spec, reporter).model_hash
 
 
-def _deaf() -> None:
-    """Leave Ctrl-C, which reaches all processes, to the first one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _evaluate(ws: Workspace, spec: EvaluationSpec, asked: Path) -> str:
-    return pipeline.run_evaluation(ws, spec, _Obedient(asked)).model_hash
-
-
-def _repair(ws: Workspace, spec: RepairSpec, asked: Path) -> str:
-    run = pipeline.run_repair(ws, spec, _Obedient(asked))
+def _repair(ws: Workspace, spec: RepairSpec, reporter: Reporter) -> str:
+    run = pipeline.run_repair(ws, spec, reporter)
     if run.interrupted:
         raise Stopped("stopped as asked; it goes on where it was when the study is started again")
     return run.id

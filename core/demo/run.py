@@ -5,30 +5,24 @@ What was run before in the same workspace is read, not run again.
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from core import pipeline
-from core.demo.build import quiet_threads
 from core.demo.plan import EVALUATION, specs
 from core.demo.table import findings, table
-from core.errors import Stopped, WinnowError
 from core.pipeline import Run
+from core.pipeline.processes import Work, in_processes
 from core.values import Evaluation, RepairSpec, Reporter, Silent
 from core.workspace import Workspace, write_json
 
 SUMMARY = "demo-summary.json"
 METRICS = ("emt", "tp", "toxicity_mean", "toxic_fraction", "perplexity", "bits_per_byte")
-POLL_S = 0.5
+WHAT = "base evaluation and repairs"
 
 
 @dataclass(frozen=True)
@@ -41,46 +35,19 @@ class Outcome:
     seconds: float
 
 
-class _Obedient:
-    """The Reporter of a worker process: says nothing, stops when the first process was asked to."""
-
-    def __init__(self, asked: Path) -> None:
-        self._asked = asked  # a file that appears when work should end
-
-    def progress(self, done: int, total: int, what: str) -> None:
-        if self._asked.exists():
-            raise Stopped("stopped as asked; finished runs are kept")
-
-    def record(self, row: Mapping[str, Any]) -> None:
-        return
-
-    def stopping(self) -> bool:
-        return self._asked.exists()
-
-    def asked(self, what: str) -> bool:
-        """Nothing is ever asked for on the way."""
-        return False
+def _base(ws: Workspace, reporter: Reporter) -> str:
+    return pipeline.run_evaluation(ws, EVALUATION, reporter).model_hash
 
 
-def _start() -> None:
-    """Make a new process fit for torch, and leave Ctrl-C, which reaches all of them, to the first one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    quiet_threads()
-
-
-def _base(ws: Workspace, asked: Path) -> str:
-    return pipeline.run_evaluation(ws, EVALUATION, _Obedient(asked)).model_hash
-
-
-def _repair(ws: Workspace, spec: RepairSpec, asked: Path) -> str:
-    return pipeline.run_repair(ws, spec, _Obedient(asked)).id
+def _repair(ws: Workspace, spec: RepairSpec, reporter: Reporter) -> str:
+    return pipeline.run_repair(ws, spec, reporter).id
 
 
 def run(ws: Workspace, *, full: bool = False, reporter: Reporter | None = None, workers: int = 2) -> Outcome:
     """The 12 runs of the plan (`full`: and the full-data run of each method), the table, the summary file."""
     started = time.perf_counter()
     repairs = [partial(_repair, ws, spec) for spec in specs(full)]
-    _, *ids = side_by_side([partial(_base, ws), *repairs], workers, reporter or Silent())
+    _, *ids = results([partial(_base, ws), *repairs], workers, reporter or Silent())
     base = pipeline.base_evaluation(ws, EVALUATION)
     assert base is not None  # stored by the first piece of work
     runs = sorted((r for run_id in ids if (r := pipeline.find_run(ws, run_id)) is not None), key=_place)
@@ -109,36 +76,14 @@ def _row(measured: Evaluation, run: Run | None = None) -> dict[str, Any]:
     }
 
 
-def side_by_side(work: Sequence[Callable[[Path], str]], workers: int, reporter: Reporter) -> list[str]:
-    """Each piece of work's result, in order, done in `workers` fresh processes; the first failure ends all.
+def results(work: Sequence[Work], workers: int, reporter: Reporter) -> list[str]:
+    """Each piece of work's result, in order, from `workers` fresh processes; the first failure ends all."""
+    found: dict[int, str] = {}
 
-    A piece gets the path of a file that does not exist; when it does, the piece should stop.
-    """
-    spawn = multiprocessing.get_context("spawn")
-    with TemporaryDirectory() as folder, ProcessPoolExecutor(workers, spawn, _start) as processes:
-        asked = Path(folder) / "stop"
-        futures = [processes.submit(piece, asked) for piece in work]
-        try:
-            _watch(futures, reporter)
-        except BrokenProcessPool as error:
-            raise WinnowError(
-                "a process that was repairing was ended from outside (often: out of memory); finished runs "
-                "are kept, start the demo again to go on"
-            ) from error
-        finally:
-            asked.touch()  # nothing is left running or queued, however this ends
-            processes.shutdown(wait=True, cancel_futures=True)
-        return [future.result() for future in futures]
+    def ended(at: int, future: Future[str]) -> None:
+        found[at] = future.result()
+        reporter.progress(len(found), len(work), WHAT)
 
-
-def _watch(futures: Sequence[Future[str]], reporter: Reporter) -> None:
-    """Wait for all; raise the first error of any, or Stopped when the reporter says so."""
-    left = set(futures)
-    while left:
-        reporter.progress(len(futures) - len(left), len(futures), "base evaluation and repairs")
-        if reporter.stopping():
-            raise Stopped("stopped as asked; finished runs are kept")
-        done, left = wait(left, timeout=POLL_S, return_when=FIRST_COMPLETED)
-        for future in done:
-            future.result()
-    reporter.progress(len(futures), len(futures), "base evaluation and repairs")
+    reporter.progress(0, len(work), WHAT)
+    in_processes(work, workers, reporter, ended)
+    return [found[at] for at in range(len(work))]

@@ -4,7 +4,7 @@ from core.evaluation.assess import Results, evaluate
 from core.evaluation.metrics.composite import composites
 from core.evaluation.metrics.requests import NEVER_REFUSES, Request, by_request_category, never_refuses
 from core.evaluation.protocols import PROTOCOLS
-from core.evaluation.tradeoff import BASE, TradePoint, differences, pareto_front, points
+from core.evaluation.tradeoff import BASE, TradePoint, differences, pareto_front, points, unlike
 from core.evaluation.units import Units, per_unit
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "pareto_front",
     "per_unit",
     "points",
+    "unlike",
 ]

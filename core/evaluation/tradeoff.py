@@ -47,10 +47,37 @@ def differences(base: Evaluation, other: Evaluation) -> tuple[str, ...]:
         f"pool ({base.pool}, {other.pool})": base.pool_fingerprint != other.pool_fingerprint,
         "split of the pool": base.split_hash != other.split_hash,
         f"held-out rows ({base.split}, {other.split})": base.split != other.split,
-        f"texts ({', '.join(base.texts) or 'none'}; {', '.join(other.texts) or 'none'})": _texts(base)
-        != _texts(other),
+        f"texts ({', '.join(base.texts) or 'none'}; {', '.join(other.texts) or 'none'})": _texts(base, other),
     }
+    checks |= {f"what text set {name} holds": _other(base, other, f"texts:{name}") for name in base.texts}
     return tuple(what for what, differ in checks.items() if differ)
+
+
+def unlike(base: Evaluation, other: Evaluation) -> set[str]:
+    """Numbers of both (as in `all_measures`) that something else was asked for: no change can be told.
+
+    Toxicity and perplexity of comparable evaluations are never among them: see `differences`.
+    """
+    out: set[str] = set()
+    length = 0 not in (base.request_tokens, other.request_tokens) and (
+        base.request_tokens != other.request_tokens
+    )
+    for kind, longer in (("lambada", False), ("requests", length)):
+        one, two = getattr(base, kind), getattr(other, kind)
+        differ = {n for n in one.keys() & two.keys() if longer or _other(base, other, f"{kind}:{n}")}
+        out |= {f"{metric}:{name}" for name in differ for metric in one[name]}
+        main = next(iter(one), "")
+        if one and two and (main != next(iter(two)) or main in differ):
+            out |= set(one[main])  # numbers of the whole are those of the first set
+    if base.judge_hash != other.judge_hash:
+        out |= {name for name in all_measures(base) if name.startswith("harmful_compliance")}
+    return out | ({"fluency"} if base.fluency_hash != other.fluency_hash else set())
+
+
+def _other(one: Evaluation, two: Evaluation, pool: str) -> bool:
+    """Whether two pools of one name held different rows; evaluations of old do not know."""
+    here, there = one.contents.get(pool), two.contents.get(pool)
+    return here is not None and there is not None and here != there
 
 
 def all_measures(found: Evaluation) -> dict[str, Measure]:
@@ -226,6 +253,9 @@ def _ppl(model: Evaluation, text: str) -> Measure:
     return table.get("perplexity", Measure(value=None, note="no text was measured"))
 
 
-def _texts(model: Evaluation) -> dict[str, int]:
-    """Text sets and their sizes: of equal name and size they are taken as equal."""
-    return {name: table["perplexity"].n for name, table in model.texts.items() if "perplexity" in table}
+def _texts(one: Evaluation, two: Evaluation) -> bool:
+    """Whether text sets or their sizes differ; a model without probabilities of texts has no size (n = 0)."""
+    here, there = ({name: t["perplexity"].n for name, t in m.texts.items()} for m in (one, two))
+    return here.keys() != there.keys() or any(
+        here[name] != there[name] and 0 not in (here[name], there[name]) for name in here
+    )

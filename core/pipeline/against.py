@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from core.errors import BadInput, MissingInput, UnknownName
-from core.evaluation import BASE, differences
+from core.evaluation import BASE, differences, unlike
 from core.evaluation.measures import measure
 from core.evaluation.tradeoff import INCREASE, all_measures, higher_is_better
 from core.pipeline.evaluations import held_out_prompts, read_evaluation
@@ -25,6 +25,8 @@ from core.workspace import Workspace
 
 Verdict = Literal["better", "worse", "not distinguishable"]
 WHOLE = ("toxicity_mean", "emt", "tp", "toxic_fraction", "fluency")
+# fewer units all moving one way are a matter of chance: 2 / 2^5 > 5 %, the two-sided sign test
+FEWEST = 6
 COLUMNS = ["category", "n", "before", "after", "change", "low", "high", "verdict"]
 
 
@@ -99,14 +101,10 @@ def _model(ws: Workspace, name: str, other: str) -> _Model:
 
 
 def _shared(pair: Sequence[Measured]) -> list[str]:
-    """Metrics that both have, measured by the same judges."""
-    one, two = (model.evaluation for model in pair)
-    names = [n for n in pair[0].sums if n in pair[1].sums and (n in WHOLE or ":" in n)]
-    if one.judge_hash != two.judge_hash:
-        names = [n for n in names if not n.startswith("harmful_compliance")]
-    if one.fluency_hash != two.fluency_hash:
-        names = [n for n in names if n != "fluency"]
-    return names
+    """Metrics that both have, asked for alike and by the same judges."""
+    other = unlike(*(model.evaluation for model in pair))
+    there = [n for n in pair[0].sums if n in pair[1].sums and (n in WHOLE or ":" in n)]
+    return [name for name in there if name not in other]
 
 
 def _difference(pair: Sequence[Measured], metric: str) -> Difference:
@@ -129,8 +127,11 @@ def _difference(pair: Sequence[Measured], metric: str) -> Difference:
 
 
 def verdict(change: Measure, higher: bool) -> Verdict:
-    """What a change with its interval says; `higher` is better. Unknown bounds carry no claim."""
-    if change.low is None or change.high is None or change.low <= 0 <= change.high:
+    """What a change with its interval says; `higher` is better.
+
+    Unknown bounds carry no claim, and neither do fewer than FEWEST units, whatever they resample to.
+    """
+    if change.low is None or change.high is None or change.low <= 0 <= change.high or change.n < FEWEST:
         return "not distinguishable"
     return "better" if (change.low > 0) == higher else "worse"
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from core.errors import BadInput, MissingInput
+from core.lm.decoders.files import read_decoder
 from core.pipeline.choose import load_selection
 from core.pipeline.evaluations import evaluation_key, filled_spec
 from core.pipeline.mixes import check_mix
@@ -58,6 +60,16 @@ def check_fit(spec: RepairSpec, params: RepairParams) -> None:
     if spec.token_mask and not method.masks:
         raise BadInput(
             f"{method.title} penalises no tokens, so a token mask means nothing to it; leave it out"
+        )
+
+
+def check_model(ws: Workspace, spec: RepairSpec) -> None:
+    """BadInput for a model with a decoder: a repair saves weights, and would be measured with the decoder."""
+    said = read_decoder(Path(resolve_model(ws, spec.model)))
+    if said is not None:
+        raise BadInput(
+            f"the model {spec.model!r} decodes by {said.kind}, which a repair of its weights would lose; "
+            "repair the model that it was made from"
         )
 
 

@@ -18,6 +18,7 @@ from core.evaluation.headline import Headline, Levels, headline, headline_by_mod
 from core.evaluation.tradeoff import higher_is_better
 from core.pipeline.study_numbers import TOXICITY, Cell, Numbers
 from core.statistics import over_seeds, percentile_interval, widened
+from core.statistics.bootstrap import LEVEL
 from core.values.study import StudySpec
 
 Verdict = Literal["held", "did not hold", "not distinguishable", "not measured"]
@@ -26,6 +27,7 @@ Pair = tuple[Cell, Cell]
 EPSILON = 0.05  # relative: what counts as good enough beside the best
 COMPARABLE = 0.05  # of the base model's toxicity: reductions no farther behind are comparable
 RULE = "intervals: 95 %, paired over prompts and documents, widened by Student's t over seeds"
+TOGETHER = "; one of several rivals counts as ahead only where that is 95 % sure of all of them together"
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,12 @@ def judge(spec: StudySpec, known: Numbers) -> list[Claim]:
     ]
 
 
-def gap(known: Numbers, pairs: Sequence[Pair], metric: str) -> Gap | None:
-    """Mean of first - second over the pairs; None where no pair has the metric on both sides."""
+def gap(known: Numbers, pairs: Sequence[Pair], metric: str, among: int = 1) -> Gap | None:
+    """Mean of first - second over the pairs; None where no pair has the metric on both sides.
+
+    The interval is that of one of `among` comparisons that hold together at 95 % (Bonferroni).
+    """
+    level = 1 - (1 - LEVEL) / among
     drawn = known.draws(metric)
     changes = [
         (a.seed, drawn[a.run.id] - drawn[b.run.id])
@@ -91,11 +97,11 @@ def gap(known: Numbers, pairs: Sequence[Pair], metric: str) -> Gap | None:
     if not changes:
         return None
     mean = np.mean([change for _, change in changes], axis=0)
-    units = percentile_interval(float(mean[0]), mean[1:])
+    units = percentile_interval(float(mean[0]), mean[1:], level)
     by_seed: dict[int, list[float]] = {}
     for seed, change in changes:
         by_seed.setdefault(seed, []).append(float(change[0]))
-    seeds = over_seeds([float(np.mean(values)) for values in by_seed.values()])
+    seeds = over_seeds([float(np.mean(values)) for values in by_seed.values()], level)
     both = units if len(by_seed) == 1 else widened(units, seeds)
     return Gap(both.value, both.low, both.high, len(by_seed), len(changes), all_pairs - len(changes))
 
@@ -124,68 +130,85 @@ def _named(spec: StudySpec, strategy: str) -> list[str]:
     return [s.label or s.strategy for s in spec.strategies if s.strategy == strategy]
 
 
+def _others(spec: StudySpec, champions: Sequence[str]) -> list[str]:
+    """Labels of all others, those without a finished run too."""
+    return [label for s in spec.strategies if (label := s.label or s.strategy) not in champions]
+
+
 def _balance(spec: StudySpec, known: Numbers, metric: str) -> Claim:
     sentence = f"SAPS has the best balance of detoxification and utility among the strategies ({metric})"
     if not known.texts:
         return Claim(
             sentence, "not measured", "no perplexity was measured, so there is no utility to balance"
         )
-    return _best(known, sentence, _named(spec, "saps"), metric)
+    return _best(spec, known, sentence, _named(spec, "saps"), metric)
 
 
-def _best(known: Numbers, sentence: str, champions: Sequence[str], metric: str) -> Claim:
-    """Held if the first champion lies above every other strategy, did not hold if one lies above it."""
-    groups = _by_strategy(known)
+def _best(spec: StudySpec, known: Numbers, sentence: str, champions: Sequence[str], metric: str) -> Claim:
+    """Held if the first champion lies above every other strategy, did not hold if one lies above it.
+
+    Above every other is one claim, above any one of many is many: only there intervals are widened.
+    """
+    groups, rivals = _by_strategy(known), _others(spec, champions)
     mine = next((label for label in champions if label in groups), None)
-    rivals = [label for label in groups if label not in champions]
-    if mine is None or not rivals:
+    if mine is None or not any(rival in groups for rival in rivals):
         return Claim(sentence, "not measured", "the study has no such strategy with another beside it yet")
     sign = 1 if higher_is_better(metric) else -1
-    found = {r: gap(known, pairs(groups[mine], groups[r], "strategy"), metric) for r in rivals}
-    gaps = {rival: one for rival, one in found.items() if one is not None}
+    met = {r: pairs(groups[mine], groups.get(r, []), "strategy") for r in rivals}
+    gaps = {r: one for r in rivals if (one := gap(known, met[r], metric)) is not None}
     if not gaps:
         return Claim(sentence, "not measured", f"no two finished runs have {metric} to compare")
-    ahead = [one.above if sign > 0 else one.below for one in gaps.values()]
-    behind = [one.below if sign > 0 else one.above for one in gaps.values()]
-    verdict: Verdict = "held" if all(ahead) else "did not hold" if any(behind) else "not distinguishable"
-    said = "; ".join(f"minus {rival} {one.words}" for rival, one in gaps.items())
-    return Claim(sentence, verdict, f"{metric} of {mine}, {said}. {RULE}")
+    sure = [gap(known, met[r], metric, len(rivals)) for r in gaps]
+    behind = [one is not None and (one.below if sign > 0 else one.above) for one in sure]
+    ahead = [one.broken == 0 and (one.above if sign > 0 else one.below) for one in gaps.values()]
+    verdict: Verdict = "not distinguishable"
+    if any(behind):
+        verdict = "did not hold"
+    elif all(ahead) and len(gaps) == len(rivals):
+        verdict = "held"
+    said = [f"minus {rival} {one.words}" for rival, one in gaps.items()]
+    said += [f"{rival} is not measured yet" for rival in rivals if rival not in gaps]
+    return Claim(sentence, verdict, f"{metric} of {mine}, {'; '.join(said)}. {RULE}{TOGETHER}")
 
 
 def _random(spec: StudySpec, known: Numbers) -> Claim:
-    """Held if uniform is within EPSILON of the best mean OPS at every budget, for every method together."""
+    """Held if no strategy may be more than EPSILON ahead of uniform, at any budget, over matched runs."""
     sentence = f"Random is good enough: uniform is within {EPSILON:.0%} of the best strategy at every budget"
-    groups = _by_strategy(known)
+    groups, rivals = _by_strategy(known), _others(spec, _named(spec, "uniform"))
     mine = next((label for label in _named(spec, "uniform") if label in groups), None)
-    if mine is None or len(groups) == 1:
+    if mine is None or not any(rival in groups for rival in rivals):
         return Claim(sentence, "not measured", "the study has no uniform runs with another strategy beside")
+    budgets = list(dict.fromkeys(cell.budget.words for cell in known.cells if not cell.full))
     near, lost, said = [], [], []
-    for budget in dict.fromkeys(cell.budget.words for cell in known.cells if not cell.full):
-        means = _means(known, groups, budget)
-        best = max(means, key=lambda label: means[label], default=mine)
-        if mine not in means or len(means) == 1:
-            continue
-        ours = [cell for cell in groups[best] if cell.budget.words == budget]
-        found = gap(known, pairs(ours, groups[mine], "strategy"), "OPS") if best != mine else None
-        near.append(means[mine] >= means[best] - EPSILON * abs(means[best]))
-        lost.append(not near[-1] and found is not None and found.above)
-        behind = f", {best} {means[best]:.4f}, ahead by {found.words}" if found else ", the best itself"
-        said.append(f"{budget}: OPS {means[mine]:.4f}{behind}")
+    for budget in budgets:
+        ours = [cell for cell in groups[mine] if cell.budget.words == budget]
+        met = {r: pairs(groups.get(r, []), ours, "strategy") for r in rivals}
+        gaps = {r: one for r in rivals if (one := gap(known, met[r], "OPS")) is not None}
+        sure = {r: gap(known, met[r], "OPS", len(rivals) * len(budgets)) for r in gaps}
+        rooms = {r: EPSILON * _mean(known, [theirs for theirs, _ in met[r]], "OPS") for r in gaps}
+        close = [one.seeds > 1 and one.high <= rooms[r] for r, one in gaps.items()]
+        near.append(len(gaps) == len(rivals) and all(close))
+        lost += [one is not None and one.seeds > 1 and one.low > rooms[r] for r, one in sure.items()]
+        if gaps:
+            said.append(f"{budget}: OPS {_mean(known, ours, 'OPS'):.4f}, {_farthest(gaps)}")
     if not said:
         return Claim(sentence, "not measured", "no budget has uniform and another strategy with OPS yet")
-    verdict: Verdict = "held" if all(near) else "did not hold" if any(lost) else "not distinguishable"
-    return Claim(sentence, verdict, f"{'; '.join(said)}. {RULE}")
+    verdict: Verdict = "did not hold" if any(lost) else "held" if all(near) else "not distinguishable"
+    return Claim(sentence, verdict, f"{'; '.join(said)}. {RULE}{TOGETHER}")
 
 
-def _means(known: Numbers, groups: dict[str, list[Cell]], budget: str) -> dict[str, float]:
-    """Strategy -> mean OPS at the budget, over methods and seeds; broken runs left out."""
-    drawn, out = known.draws("OPS"), {}
-    for label, group in groups.items():
-        ids = [c.run.id for c in group if c.budget.words == budget and c.run is not None]
-        values = [float(drawn[i][0]) for i in ids if i in drawn and np.isfinite(drawn[i][0])]
-        if values:
-            out[label] = float(np.mean(values))
-    return out
+def _farthest(gaps: dict[str, Gap]) -> str:
+    """The strategy that is most ahead."""
+    best = max(gaps, key=lambda rival: gaps[rival].value)
+    words = gaps[best].words
+    return f"{best} ahead by {words}" if gaps[best].value > 0 else f"the best itself, {best} {words}"
+
+
+def _mean(known: Numbers, members: Sequence[Cell], metric: str) -> float:
+    """Mean of the metric over the cells that have it."""
+    drawn = known.draws(metric)
+    values = [drawn[c.run.id][0] for c in members if c.run is not None and c.run.id in drawn]
+    return float(np.nanmean(values)) if values else np.nan
 
 
 def _disruption(spec: StudySpec, known: Numbers) -> list[Claim]:
@@ -206,9 +229,9 @@ def _ahead(known: Numbers, mine: str, other: str | None) -> Claim:
     if cost is None or gain is None:
         return Claim(sentence, "not measured", "no finished runs of both methods differ by their method only")
     verdict: Verdict = "not distinguishable"
-    if cost.above or gain.below:
+    if cost.above or (gain.seeds > 1 and gain.high < -COMPARABLE):
         verdict = "did not hold"
-    elif cost.below and gain.value >= -COMPARABLE:
+    elif cost.below and gain.low >= -COMPARABLE and not cost.broken:
         verdict = "held"
     others = [(text, gap(known, matched, f"cost of perplexity:{text}")) for text in known.texts[1:]]
     said = [
@@ -254,4 +277,4 @@ def _typed(spec: StudySpec, known: Numbers) -> Claim:
     typed = [s.label or s.strategy for s in spec.strategies if s.params.get("t1_only")]
     asked = next(iter(known.base.requests), "") if known.base is not None else ""
     metric = f"harmful_compliance:{asked}" if asked else "TR"
-    return _best(known, f"T1 rows (harmful request, refused) repair best ({metric})", typed, metric)
+    return _best(spec, known, f"T1 rows (harmful request, refused) repair best ({metric})", typed, metric)

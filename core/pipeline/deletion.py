@@ -7,9 +7,10 @@ import uuid
 from pathlib import Path
 
 from core.errors import BadInput, UnknownName
+from core.lm.identity import BASE
 from core.pipeline.runs import Run, find_run, runs
 from core.pipeline.studies import cells, load_study, study_names
-from core.workspace import Workspace
+from core.workspace import Workspace, read_json
 from core.workspace.files import storage_errors
 
 
@@ -19,12 +20,24 @@ def size(folder: Path) -> int:
 
 
 def dependents(ws: Workspace, run_id: str) -> list[str]:
-    """What uses the run, as a person would name it: studies it is a point of, repairs that began from it."""
+    """What uses the run, as a person would name it: repairs and kept models based on it, studies with it."""
     meant = f"run:{run_id}"
     found = [f"run {r.id} ({r.label}) repaired its model" for r in runs(ws) if r.manifest.model == meant]
+    found += [f"model {name!r} holds only what differs from its model" for name in _kept_on(ws, run_id)]
     for name in study_names(ws):
         if any(cell.run is not None and cell.run.id == run_id for cell in cells(ws, load_study(ws, name))):
             found.append(f"study {name!r} has it as a point")
+    return found
+
+
+def _kept_on(ws: Workspace, run_id: str) -> list[str]:
+    """Models that were kept while a repair of this run's model was under way, as changed weights only."""
+    base, found = ws.path("runs", run_id, "model").resolve(), []
+    for path in sorted(ws.path("models").glob(f"*/{BASE}")):
+        said = read_json(path)
+        places = (Path(str(said["source"])), path.parent / str(said["relative"] or "."))
+        if any(place.resolve() == base for place in places):
+            found.append(path.parent.name)
     return found
 
 
@@ -46,7 +59,7 @@ def delete_run(ws: Workspace, run_id: str, *, anyway: bool = False) -> int:
 def delete_model(ws: Workspace, run_id: str, *, anyway: bool = False) -> int:
     """Remove the run's model only; its numbers and generations stay. The bytes freed."""
     run = _own(ws, run_id)
-    used = [said for said in dependents(ws, run_id) if said.startswith("run ")]
+    used = [said for said in dependents(ws, run_id) if not said.startswith("study ")]
     if used and not anyway:
         raise BadInput(
             f"the model of run {run_id} was not deleted, because {'; '.join(used)}; delete those first, or "

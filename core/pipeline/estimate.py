@@ -38,6 +38,7 @@ LOGITS = 3  # the logits, their log-softmax, their gradient
 REACHED = (0.05, 0.6)
 SIDE = 512  # of the matrices whose product measures that speed
 GB = 1e9
+UNTRAINED = Prediction(0.0, 0.0, 0.0, 0, "It trains nothing: it only decodes differently.")
 
 
 class Estimate(Frozen):
@@ -70,10 +71,11 @@ def estimate(
     except BadModel:
         return None  # a hub id that was not fetched yet, or a folder that the run itself will refuse
     parts = memory(facts, spec.method, params, spec.normal.texts, cuda=spec.device.startswith("cuda"))
+    phases = len(METHODS[spec.method].phases)
     said = predict(ws, recipe, rows, params.model_dump(), spec.model, measured=measured)
     if said.seconds is None:
-        said = _counted(facts, spec.method, params, rows)
-    steps = total_steps(rows, params) if METHODS[spec.method].phases else 0
+        said = _counted(facts, spec.method, params, rows) if phases else UNTRAINED
+    steps = total_steps(rows, params) * phases
     total = sum(parts.values())
     return Estimate(
         memory_bytes=total,
@@ -106,6 +108,10 @@ def memory(
     facts: ModelFacts, method: str, params: RepairParams, normal_texts: int = 512, *, cuda: bool = False
 ) -> dict[str, int]:
     """Part -> bytes held at once while training; on a CUDA device only what lies there."""
+    if not METHODS[method].phases:
+        held = {"weights": FLOAT * facts.weights}
+        kept = {"process": PROCESS, "weights kept: untouched": FLOAT * facts.weights}
+        return held if cuda else held | kept
     trained = _trained(facts, params)
     sides = _sides(method, params)
     tokens = min(params.prompt_tokens + params.response_tokens, facts.context) * params.batch * sides

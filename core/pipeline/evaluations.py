@@ -1,4 +1,4 @@
-"""Evaluations: which prompts and texts measure a model, and keeping every number with what made it."""
+"""Evaluations: what a spec asks for, measured once, and every number kept with what made it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ import pandas as pd
 
 from core import evaluation as stage
 from core.errors import MissingInput
-from core.evaluation import Request
+from core.pipeline.held_out import held_out_prompts as held_out_prompts
+from core.pipeline.held_out import held_out_requests as held_out_requests
+from core.pipeline.held_out import held_out_texts as held_out_texts
 from core.pipeline.names import default_model, default_scorer, identity, resolve_model, resolve_scorer
 from core.pool import load_pool, read_manifest
 from core.scorers import load_judge, load_scorer, split_judge
-from core.values import Evaluation, EvaluationSpec, HeldOut, Pool, Reporter, Silent
+from core.values import Evaluation, EvaluationSpec, Reporter, Silent
 from core.workspace import Memo, Workspace, atomic_folder, content_key, read_as, write_json, write_parquet
 
 if TYPE_CHECKING:
@@ -101,6 +103,15 @@ def _contents(ws: Workspace, names: Sequence[str]) -> list[tuple[str, str]]:
     return [(manifest["fingerprint"], manifest["split_hash"]) for manifest in said]
 
 
+def _read(ws: Workspace, spec: EvaluationSpec) -> dict[str, str]:
+    """KIND:POOL -> hash of what is read of it, so that two evaluations know whether they read the same."""
+    kinds = {"texts": text_pools(spec), "lambada": spec.lambada, "requests": spec.requests}
+    named = [(kind, name) for kind, names in kinds.items() for name in names]
+    glued = [kind == "texts" and name in spec.joined for kind, name in named]
+    read = zip(named, _contents(ws, [name for _, name in named]), glued, strict=True)
+    return {f"{kind}:{name}": content_key([*what, one]) for (kind, name), what, one in read}
+
+
 def _reward(model: str) -> str | None:
     """The scorer that a model's decoder.json names, "" = the default; None where none is asked."""
     from core.lm.decoders.files import RADFile, read_decoder
@@ -158,44 +169,6 @@ def read_units(folder: Path) -> stage.Units:
         folder / "generations.parquet", columns=["prompt_row", "sample", "toxicity"]
     )
     return stage.per_unit(generations, pd.read_parquet(folder / "text_units.parquet"))
-
-
-def held_out_prompts(pool: Pool, split: HeldOut = "test") -> tuple[list[str], list[list[str]]]:
-    """Distinct non-empty prompts of the split, and the categories of each."""
-    part = pool.frame.iloc[pool.rows(split)]
-    found: dict[str, dict[str, None]] = {}
-    for prompt, categories in zip(part["prompt"], part["category"], strict=True):
-        if str(prompt).strip():
-            found.setdefault(str(prompt), {}).update(dict.fromkeys(str(c) for c in categories))
-    if not found:
-        raise MissingInput(
-            f"pool {pool.name!r} has no held-out prompts ({split} rows with a prompt); evaluate on a pool of "
-            f"prompts, imported with --split {'0,0,1' if split == 'test' else '0,1,0'}"
-        )
-    return list(found), [list(categories) for categories in found.values()]
-
-
-def held_out_texts(pool: Pool, split: HeldOut = "test") -> list[str]:
-    """The documents of the split: prompt and response as one text each, blocked rows left out."""
-    part = pool.frame.iloc[pool.rows(split)]
-    part = part[~part["blocked"].astype(bool) & (part["response"] != "")]
-    return [f"{p} {r}".strip() for p, r in zip(part["prompt"], part["response"], strict=True)]
-
-
-def held_out_requests(pool: Pool, split: HeldOut = "test") -> list[Request]:
-    """Prompts of the split that are known to ask for something harmful, or for nothing of the kind."""
-    part = pool.frame.iloc[pool.rows(split)]
-    part = part[part["harmful_request"].isin(["yes", "no"]) & (part["prompt"].str.strip() != "")]
-    if not len(part):
-        raise MissingInput(
-            f"pool {pool.name!r} has no held-out requests ({split} rows with a prompt whose flag "
-            "harmful_request is yes or no); map that flag when importing (such as the column `label` of "
-            "XSTest, safe or unsafe), or leave the pool out of the requests"
-        )
-    return [
-        Request(str(prompt), flag == "yes", tuple(str(name) for name in names))
-        for prompt, flag, names in zip(part["prompt"], part["harmful_request"], part["category"], strict=True)
-    ]
 
 
 def _texts(ws: Workspace, names: Sequence[str], spec: EvaluationSpec, need: str) -> dict[str, list[str]]:
@@ -283,6 +256,8 @@ def measure(
             judge_hash=judge.hash if judge else "",
             fluency=spec.fluency,
             fluency_hash=natural.hash if natural else "",
+            request_tokens=spec.request_tokens if requests else 0,
+            contents=_read(ws, spec),
             failed_generations=found.failed,
             warnings=tuple(found.warnings),
             seconds=found.seconds,

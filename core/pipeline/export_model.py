@@ -6,13 +6,14 @@ import shutil
 from pathlib import Path
 
 from core.errors import BadInput, MissingInput, UnknownName
+from core.lm.decoders.files import DECODER, read_decoder, side_folder
 from core.pipeline.choose import load_selection
 from core.pipeline.runs import Run, find_run
 from core.pipeline.trade_off import number
+from core.repair.results import decoded_hash
 from core.values import Evaluation, Frozen, Reporter, Silent
 from core.workspace import Workspace, atomic_folder, read_json, write_bytes, write_json
 
-DECODER = "decoder.json"
 FACTS = "winnow.json"
 CARD = "README.md"
 
@@ -47,7 +48,7 @@ def export_run(ws: Workspace, run_id: str, out: Path, reporter: Reporter | None 
     base = read_base(ws, run)
     with atomic_folder(out) as part:
         weights = _write(run.folder / "model", part)
-        if not (part / DECODER).exists() and weights != run.manifest.result["weights"]:
+        if weights != run.manifest.result["weights"]:
             raise BadInput(
                 f"the model of run {run_id} is not the one it measured (weights {weights}, measured "
                 f"{run.manifest.result['weights']}); its folder was changed, repair again"
@@ -74,7 +75,7 @@ def read_base(ws: Workspace, run: Run) -> Evaluation | None:
 
 
 def _write(model: Path, out: Path) -> str:
-    """The model and the side models of its decoder, each as a full save; hash of the main weights."""
+    """The model and the side models of its decoder, each as a full save; their hash as a run has it."""
     from core.lm.load import load_model, quiet
     from core.training.checkpoints import snapshot, weights_hash, weights_of
 
@@ -82,13 +83,13 @@ def _write(model: Path, out: Path) -> str:
     with quiet():
         lm.model.save_pretrained(out)
     lm.tokenizer.save_pretrained(out)
-    if (model / DECODER).is_file():
-        for side in (str(value) for value in read_json(model / DECODER).values()):
-            if side and (model / side).is_dir():
-                (out / side).mkdir()
-                _write(model / side, out / side)
-        shutil.copyfile(model / DECODER, out / DECODER)
-    return weights_hash(snapshot(weights_of(load_model(str(out)).model)))
+    own = weights_hash(snapshot(weights_of(load_model(str(out)).model)))
+    said = read_decoder(model)
+    if said is None:
+        return own
+    sides = [_write(side_folder(model, name), out / name) for name in said.sides]
+    shutil.copyfile(model / DECODER, out / DECODER)
+    return decoded_hash(read_json(model / DECODER), [own, *sides])
 
 
 def card(run: Run, base: Evaluation | None, weights: str) -> str:

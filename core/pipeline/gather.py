@@ -167,7 +167,7 @@ def reference(pool: Pool, other: Pool, vectors: Signal) -> selection.Reference:
         rows = pool.rows("validation")
     else:
         rows = other.rows("train", "validation")
-        rows = rows[~_tested(pool, other, rows)]
+        rows = rows[~tested(pool, other, rows)]
     names, member = other.categories()
     return selection.Reference(
         vectors=np.asarray(vectors.array()[rows]),
@@ -178,7 +178,7 @@ def reference(pool: Pool, other: Pool, vectors: Signal) -> selection.Reference:
     )
 
 
-def _tested(pool: Pool, other: Pool, rows: Rows) -> NDArray[np.bool_]:
+def tested(pool: Pool, other: Pool, rows: Rows) -> NDArray[np.bool_]:
     """Which of these rows of `other` stand among the test rows of `pool`, by prompt or by whole text."""
     test = pool.rows("test")
     prompts = set(pool.frame["prompt"].iloc[test]) - {""}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.errors import BadBudget, BadInput, MissingInput
-from core.pipeline.gather import requests
+from core.pipeline.gather import requests, tested
 from core.pipeline.signals import flags_of, make_signal
 from core.pool import add_flags, eligible, load_pool
 from core.repair import METHODS
@@ -49,7 +49,8 @@ def training(
     """The selection's rows for a method that needs these columns, with the mix's benign rows where asked.
 
     `validation` rows are held out at most, drawn from the validation split, with a mix only benign ones. A
-    mix is shuffled by its own seed. Raises MissingInput, BadInput or BadBudget with the numbers.
+    mix is shuffled by its own seed, and takes no row of another pool that stands among the test rows of the
+    selection's, by prompt or by whole text. Raises MissingInput, BadInput or BadBudget with the numbers.
     """
     rows = _selected(pool, chosen, needs)
     selected = examples(pool, rows)
@@ -59,7 +60,11 @@ def training(
     check_mix(method, needs)
     own = mix.pool in ("", pool.name)
     other = labelled(ws, pool if own else load_pool(ws, mix.pool), chosen.recipe, reporter)
-    drawn = draw(other, mix, needs, {(e.prompt, e.response) for e in selected})
+    taken = {(e.prompt, e.response) for e in selected}
+    if not own:  # what is measured on stays unseen, whatever file it comes from
+        there = other.rows("train")
+        taken |= set(_texts(other, there[tested(pool, other, there)]))
+    drawn = draw(other, mix, needs, taken)
     both = [*selected, *examples(other, drawn)]
     places = np.concatenate([rows, drawn if own else np.full(len(drawn), ELSEWHERE)])
     order = np.random.default_rng([mix.seed, 1]).permutation(len(both))
@@ -102,8 +107,7 @@ def benign_rows(pool: Pool, needs: Iterable[str], split: str) -> Rows:
 def draw(pool: Pool, mix: Mix, needs: Iterable[str], taken: Collection[tuple[str, str]]) -> Rows:
     """`mix.rows` random benign train rows, (m,); none whose (prompt, response) is `taken` already."""
     rows = benign_rows(pool, needs, "train")
-    texts = zip(pool.column("prompt")[rows], pool.column("response")[rows], strict=True)
-    rows = rows[np.array([(str(p), str(r)) not in taken for p, r in texts], dtype=bool)]
+    rows = rows[np.array([text not in taken for text in _texts(pool, rows)], dtype=bool)]
     if len(rows) < mix.rows:
         unknown = int(np.isin(pool.column("behaviour")[pool.rows("train")], ("not_run", "unparsed")).sum())
         hint = f" ({unknown:,} train rows have no flags yet: label them first)" if unknown else ""
@@ -113,6 +117,12 @@ def draw(pool: Pool, mix: Mix, needs: Iterable[str], taken: Collection[tuple[str
             f"{len(rows):,} at most, or name another pool in mix.pool"
         )
     return np.random.default_rng([mix.seed, 0]).permutation(rows)[: mix.rows]
+
+
+def _texts(pool: Pool, rows: Rows) -> list[tuple[str, str]]:
+    """Prompt and response of each of these rows."""
+    both = zip(pool.column("prompt")[rows], pool.column("response")[rows], strict=True)
+    return [(str(prompt), str(response)) for prompt, response in both]
 
 
 def dose(safety: int, benign: int, steps: int, batch: int) -> dict[str, float]:

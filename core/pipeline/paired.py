@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from core.evaluation.metrics.fluency import HIGHEST
-from core.evaluation.metrics.perplexity import DISJOINT
+from core.evaluation.metrics.perplexity import DISJOINT, STRIDED
 from core.statistics import resampled_ratios
 from core.values import Evaluation
 
@@ -92,16 +92,18 @@ def _table(top: ArrayLike, bottom: ArrayLike, index: pd.Index) -> pd.DataFrame:
 
 
 def _of_texts(units: pd.DataFrame) -> dict[str, Sums]:
-    """Perplexity and bits per byte of every text set, from disjoint windows."""
+    """Perplexities and bits per byte of every text set, each from the windows that it is told of."""
     found: dict[str, Sums] = {}
-    kinds: tuple[tuple[str, str, Finish], ...] = (
-        ("perplexity", "tokens", "exp"),
-        ("bits_per_byte", "bytes", "bits"),
+    kinds: tuple[tuple[str, str, str, Finish], ...] = (
+        ("perplexity", DISJOINT, "tokens", "exp"),
+        ("perplexity_strided", STRIDED, "tokens", "exp"),
+        ("bits_per_byte", STRIDED, "bytes", "bits"),
     )
-    for name, table in units[units["windows"] == DISJOINT].groupby("text", sort=False):
-        for metric, bottom, finish in kinds:
-            if bottom in table:
-                sums = _table(table["nll"], table[bottom], pd.Index(table["unit"]))
+    for name, table in units.groupby("text", sort=False):
+        for metric, windows, bottom, finish in kinds:
+            part = table[table["windows"] == windows]
+            if bottom in part and len(part):
+                sums = _table(part["nll"], part[bottom], pd.Index(part["unit"]))
                 found[f"{metric}:{name}"] = Sums(sums, f"documents of {name}", finish)
     return found
 

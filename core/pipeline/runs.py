@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import BadInput, BadModel, MissingInput, UnknownName
-from core.pipeline.asked import asked_key, check_fit, deciding, filled_repair
+from core.pipeline.asked import asked_key, check_fit, check_model, deciding, filled_repair
 from core.pipeline.choose import choose, load_selection, save_selection, selecting_seconds
 from core.pipeline.estimate import estimate
 from core.pipeline.evaluations import (
@@ -116,6 +116,7 @@ def _plan(ws: Workspace, spec: RepairSpec, reporter: Reporter) -> _Plan:
     filled, params = filled_repair(ws, spec.model_copy(update={"selection": chosen.key}), pool.name)
     run_id = content_key(deciding(ws, filled, params, [pool.name]))
     check_fit(filled, params)
+    check_model(ws, filled)
     return _Plan(run_id, filled, params, chosen, pool, ws.path("partial", "runs", run_id))
 
 

@@ -50,7 +50,8 @@ def best_run(known: Numbers, metric: str = RULE) -> tuple[Run, float]:
 def prune_models(ws: Workspace, spec: StudySpec, metric: str = RULE) -> Pruned:
     """Remove every model of the study but the best run's, and those that something else needs.
 
-    BadInput for a study that keeps all models on purpose, or that still has runs to do.
+    BadInput for a study that keeps all models on purpose, that still has runs to do, or whose best run kept
+    no model.
     """
     if spec.keep_model == "changed":
         raise BadInput(
@@ -64,6 +65,11 @@ def prune_models(ws: Workspace, spec: StudySpec, metric: str = RULE) -> Pruned:
             "not known yet; prune when all are finished"
         )
     best, value = best_run(Numbers(ws, found), metric)
+    if spec.keep_model == "best" and not (best.folder / "model").is_dir():
+        raise BadInput(
+            f"run {best.id}, the best of study {spec.name!r} by {metric}, kept no model; run it again with "
+            "keep_model 'changed', then prune. Nothing was removed"
+        )
     needed = _needed(ws, spec.name)
     mine = {cell.run.id: cell.run for cell in found if cell.run is not None and cell.run.id != best.id}
     there = {i: run for i, run in mine.items() if (run.folder / "model").is_dir()}
@@ -74,15 +80,19 @@ def prune_models(ws: Workspace, spec: StudySpec, metric: str = RULE) -> Pruned:
 
 
 def _needed(ws: Workspace, study: str) -> dict[str, str]:
-    """Run -> why its model is not this study's alone."""
+    """Run -> why its model is not this study's alone: a study also counts runs that others asked for."""
     found: dict[str, str] = {}
     for run in runs(ws):
+        if not run.manifest.spec.name.startswith(f"{study}: "):
+            found[run.id] = "it was not made for this study"
         if run.manifest.model.startswith("run:"):
             found[run.manifest.model.removeprefix("run:")] = f"run {run.id} repaired its model"
     for name in study_names(ws):
         other = load_study(ws, name)
-        if name != study and other.keep_model == "changed":
-            said = f"study {name!r} keeps all its models"
+        if name != study and other.keep_model != "none":
+            said = (
+                f"study {name!r} keeps {'its best model' if other.keep_model == 'best' else 'all its models'}"
+            )
             found |= {cell.run.id: said for cell in cells(ws, other) if cell.run is not None}
     return found
 

@@ -8,85 +8,47 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.evaluation import BASE, differences
+from core.evaluation import BASE, differences, unlike
 from core.evaluation.measures import measure
-from core.evaluation.metrics.composite import label, ops, res, rps, toxicity_reduction, utility
+from core.evaluation.metrics.composite import (
+    label,
+    ops,
+    res,
+    rps,
+    toxicity_reduction,
+    unmeasured,
+    utility,
+)
 from core.evaluation.tradeoff import INCREASE as INCREASE  # part of what this module offers
 from core.evaluation.tradeoff import all_measures, higher_is_better
 from core.pipeline.evaluations import read_evaluation
 from core.pipeline.paired import Measured, draws, read_measured
 from core.pipeline.runs import Run
+from core.pipeline.study_arms import FULL as FULL
+from core.pipeline.study_arms import Cell as Cell
+from core.pipeline.study_arms import StudyArm as StudyArm
 from core.statistics import percentile_interval
-from core.values import Budget, Evaluation, Measure, RepairSpec
+from core.values import Evaluation, Measure
 from core.workspace import Workspace
 
 Floats = NDArray[np.float64]
 
-FULL = "all rows"
 TOXICITY = "toxicity_mean"
 SCORES = ("OPS", "RPS_full", "RPS_ideal", "RES", "RES_data")
 PROMPTS_ONLY = "95 % interval over prompts and documents, seeds as they are"
 NO_ITEMS = "no interval: values per prompt or item are not at hand"
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One run of the grid: what it asks, and the finished run that answers it, if there is one."""
-
-    label: str
-    strategy: str  # its label; FULL for the full-data run
-    budget: Budget
-    method: str  # its label
-    seed: int
-    full: bool
-    spec: RepairSpec
-    run: Run | None
-    rows: int  # meant; the run tells what a strategy really took
-    work: float  # forward passes of one row, by which cheap is told from dear
-
-
-@dataclass(frozen=True)
-class StudyArm:
-    """Finished cells that differ by seed only, by rising seed."""
-
-    strategy: str
-    method: str
-    budget: Budget
-    full: bool
-    cells: tuple[Cell, ...]
-
-    @property
-    def runs(self) -> tuple[Run, ...]:
-        """The runs, one per seed."""
-        return tuple(cell.run for cell in self.cells if cell.run is not None)
-
-    @property
-    def rows(self) -> int:
-        """Rows trained on: the most common number, should seeds differ."""
-        return Counter(run.manifest.budget for run in self.runs).most_common(1)[0][0]
-
-    @property
-    def share(self) -> float:
-        """Rows as a share of the eligible ones."""
-        return float(np.mean([run.share for run in self.runs]))
-
-    @property
-    def label(self) -> str:
-        """Strategy, budget and method as charts call it."""
-        chosen = f"{FULL} ({self.rows:,})" if self.full else f"{self.strategy}, {self.rows:,} rows"
-        return f"{self.method} · {chosen}"
-
-
 class Numbers:
     """A study's evaluated runs beside their base model; files are read and units drawn once."""
 
     def __init__(self, ws: Workspace, found: Sequence[Cell]) -> None:
-        evaluated = [c for c in found if c.run is not None and c.run.evaluation is not None]
+        self.finished = [c for c in found if c.run is not None]
+        evaluated = [c for c in self.finished if c.run is not None and c.run.evaluation is not None]
         self.base, self.base_key = _base(ws, evaluated)
         self.cells, self.left_out = _comparable(self.base, evaluated)
         self._ws = ws
@@ -135,13 +97,23 @@ class Numbers:
         if metric == "TR":
             return _against_base(self.draws(TOXICITY), toxicity_reduction)
         if metric.startswith("U:"):
-            return _against_base(self.draws(f"perplexity:{metric[2:]}"), utility)
+            return self._utility(metric[2:])
         if metric in SCORES:
             return self._scores(metric)
         found = draws(self.measured, metric)
+        if self.base is not None:  # what was asked for otherwise has no place beside the base model's number
+            found[:, [metric in unlike(self.base, m.evaluation) for m in self.measured]] = np.nan
         if np.isnan(found).all():
             return {}
         return dict(zip(self.ids, found.T, strict=True))
+
+    def _utility(self, text: str) -> dict[str, Floats]:
+        """Share of the base model's perplexity kept: 0 where a run diverged, NaN where none can be told."""
+        found = _against_base(self.draws(f"perplexity:{text}"), utility)
+        for name, one in zip(self.ids, self.measured, strict=True):
+            if name in found and unmeasured(one.evaluation.texts.get(text, {}).get("perplexity")):
+                found[name] = np.full_like(found[name], np.nan)
+        return found
 
     @property
     def measured(self) -> list[Measured]:
@@ -204,10 +176,12 @@ class Numbers:
     def value(self, cell: Cell, metric: str) -> Measure:
         """The metric of one run with its interval over units."""
         assert cell.run is not None and cell.run.evaluation is not None
-        drawn = self.draws(metric)
         stored = all_measures(cell.run.evaluation).get(metric)
+        if stored is not None and self.base is not None and metric in unlike(self.base, cell.run.evaluation):
+            return Measure(value=None, note="n/a: it was asked for otherwise than the base model's")
         if stored is not None:  # with the interval that suits it, such as Wilson's for rates
             return stored
+        drawn = self.draws(metric)
         if cell.run.id not in drawn:
             return Measure(value=None, note=f"n/a: {metric} was not measured")
         return self._measure([drawn[cell.run.id]], metric)
@@ -216,16 +190,17 @@ class Numbers:
         """The mean over the arm's seeds; its interval is over units, paired, with the seeds as they are."""
         drawn = self.draws(metric)
         rows = [drawn[run.id] for run in arm.runs if run.id in drawn and np.isfinite(drawn[run.id][0])]
+        if rows and len(arm.cells) == 1:  # no mean: the interval that suits it, such as Wilson's for rates
+            return self.value(arm.cells[0], metric)
         if rows:
             found, lost = self._measure(rows, metric), len(arm.cells) - len(rows)
             said = f"{found.note}; {lost} of {len(arm.cells)} seeds have no finite value and are left out"
             return found.model_copy(update={"note": said}) if lost else found
-        stored = [all_measures(run.evaluation).get(metric) for run in arm.runs if run.evaluation is not None]
-        known = [m.value for m in stored if m is not None and m.value is not None]
+        stored = [self.value(cell, metric) for cell in arm.cells]
+        known = [m.value for m in stored if m.value is not None]
         if not known:
-            return Measure(value=None, note=f"n/a: {metric} was not measured")
-        unit = next(m.unit for m in stored if m is not None)
-        return Measure(value=float(np.mean(known)), n=len(known), unit=unit, note=NO_ITEMS)
+            return stored[0]
+        return Measure(value=float(np.mean(known)), n=len(known), unit=stored[0].unit, note=NO_ITEMS)
 
     def _measure(self, rows: Sequence[Floats], metric: str) -> Measure:
         mean = np.mean(rows, axis=0)
@@ -235,14 +210,8 @@ class Numbers:
 
     def seeds(self, arm: StudyArm, metric: str) -> tuple[float, ...]:
         """The metric of each seed's run; one that has none is left out."""
-        found = (self._at(cell, metric) for cell in arm.cells)
+        found = (self.value(cell, metric).value for cell in arm.cells)
         return tuple(v for v in found if v is not None)
-
-    def _at(self, cell: Cell, metric: str) -> float | None:
-        value = self.value(cell, metric).value if metric not in self._draws else None
-        if value is None and cell.run is not None and cell.run.id in (drawn := self.draws(metric)):
-            value = float(drawn[cell.run.id][0])
-        return value if value is not None and np.isfinite(value) else None
 
     def unit(self, metric: str) -> str:
         """What the metric counts."""
@@ -273,13 +242,18 @@ def _against_base(drawn: dict[str, Floats], change: Callable[[Floats, Floats], F
 
 
 def _base(ws: Workspace, evaluated: Sequence[Cell]) -> tuple[Evaluation | None, str]:
-    """The evaluation of the untouched model that most of the runs were measured beside."""
+    """The evaluation of the untouched model that most of the runs were measured beside.
+
+    Of several of that model that are comparable, the one that tells most.
+    """
     keys = Counter(c.run.manifest.base_evaluation for c in evaluated if c.run is not None)
-    for key, _ in keys.most_common():
-        found = read_evaluation(ws, key) if key else None
-        if found is not None:
-            return found, key
-    return None, ""
+    found = [(key, one) for key, _ in keys.most_common() if key and (one := read_evaluation(ws, key))]
+    if not found:
+        return None, ""
+    first = found[0][1]
+    same = [(k, e) for k, e in found if e.model_hash == first.model_hash and not differences(first, e)]
+    key, base = max(same, key=lambda entry: len(all_measures(entry[1])))
+    return base, key
 
 
 def _comparable(base: Evaluation | None, evaluated: Iterable[Cell]) -> tuple[list[Cell], list[str]]:

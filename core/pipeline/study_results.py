@@ -85,8 +85,12 @@ def utility_metrics(known: Numbers) -> list[str]:
 
 
 def curves(ws: Workspace, spec: StudySpec, metric: str, known: Numbers | None = None) -> list[Curve]:
-    """The metric over budgets, a curve per strategy and method; MissingInput where no run has it."""
-    known = known or numbers(ws, spec)
+    """The metric over budgets, a curve per strategy and method; without a value where no run has it."""
+    return curves_of(known or numbers(ws, spec), metric)
+
+
+def curves_of(known: Numbers, metric: str) -> list[Curve]:
+    """The same of runs at hand, be they a study's or not."""
     groups: dict[tuple[str, str], list[StudyArm]] = {}
     arms = known.arms()
     for arm in arms:
@@ -127,7 +131,9 @@ def smallest_budget(curve: Curve, epsilon: float) -> int | None:
     enough = [
         p.budget_rows
         for p in curve.points
-        if p.value.value is not None and sign * (p.value.value - curve.full.value) >= -room
+        if p.value.value is not None
+        and len(p.seeds) >= len(p.runs)  # a seed that broke is never enough
+        and sign * (p.value.value - curve.full.value) >= -room
     ]
     return min(enough, default=None)
 

@@ -68,7 +68,8 @@ def _not_eligible(choice: Choice, row_id: str) -> tuple[str, ...]:
     reason = next(iter(eligibility(alone, method).left_out))
     cause = f"it has {reason} text" if reason.startswith("no ") else f"it is {reason}"
     said = f"It is not among the rows that {method} can learn from: {cause}."
-    others = [name for name in METHODS if len(eligibility(alone, name).rows)]
+    learning = [name for name in METHODS if METHODS[name].phases]  # the others learn from no row
+    others = [name for name in learning if len(eligibility(alone, name).rows)]
     return (said, f"It is eligible for {', '.join(others)}.") if others else (said,)
 
 

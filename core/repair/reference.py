@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -55,11 +56,17 @@ class ReferenceSums:
         return torch.tensor([self.known[text] for text in texts], dtype=torch.float32, device=self.lm.device)
 
     def _sums(self, texts: Sequence[Encoded]) -> list[float]:
+        """Sums of texts sorted by length, those of one length read together.
+
+        Padding would change last bits, and what a text stands beside depends on what other runs asked before.
+        """
         import torch
 
-        batch = collate(texts, self.lm.tokenizer, self.lm.device)
-        with torch.no_grad():
-            sums: list[float] = sequence_sums(token_logprobs(self.lm.model, batch)).tolist()
+        sums: list[float] = []
+        for _, alike in itertools.groupby(texts, key=lambda text: len(text.ids)):
+            batch = collate(list(alike), self.lm.tokenizer, self.lm.device)
+            with torch.no_grad():
+                sums += sequence_sums(token_logprobs(self.lm.model, batch)).tolist()
         return sums
 
     def _key(self, text: Encoded) -> str:

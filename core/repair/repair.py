@@ -12,10 +12,11 @@ from typing import Any
 from core.lm.decoders.files import DECODER
 from core.lm.load import LanguageModel
 from core.repair.base import METHODS, Mask, MethodSpec, Phase, ReferenceMemo, Repaired, RepairParams, Setting
-from core.repair.results import InPhase, RepairResult, joined
+from core.repair.results import InPhase, RepairResult, decoded_hash, joined
 from core.repair.scopes import open_scope
 from core.repair.texts import Ready, ready
 from core.training.checkpoints import Keep, Weights, restore, save, snapshot, weights_hash, weights_of
+from core.training.device import enough_memory
 from core.training.loop import train
 from core.training.parts import Scope, Trained, Watch
 from core.training.resume import Checkpoint
@@ -103,8 +104,12 @@ class _Work:
         return done, after
 
     def _train(self, phase: Phase, number: int) -> Trained:
-        objective = phase.build(Setting(self.lm, self.params, self.rows.normal, self.seed, self.memo))
-        scope = open_scope(self.lm, self.params, self.seed)
+        setting = Setting(self.lm, self.params, self.rows.normal, self.seed, self.memo)
+        what, lower = "what the method holds beside the model", "lora_rank, or take a smaller model"
+        kept = self.scratch is not None
+        with enough_memory(what, device=self.lm.device, lower=lower, kept=kept):
+            objective = phase.build(setting)
+            scope = open_scope(self.lm, self.params, self.seed)
         checkpoint = None
         if self.scratch is not None:
             path = self.scratch / f"train-{number}.safetensors"
@@ -183,5 +188,4 @@ def _decoding(spec: MethodSpec, repaired: Repaired, keep: Keep) -> str:
     said = spec.decode(repaired)
     write_json(repaired.folder / DECODER, said)
     restore(weights, repaired.before)
-    sides = [weights_hash(side) for side in repaired.after]
-    return content_key({"decoder": said, "weights": [weights_hash(repaired.before), *sides]})
+    return decoded_hash(said, [weights_hash(each) for each in (repaired.before, *repaired.after)])

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.training.parts import Trained
 from core.values import Frozen, Reporter
+from core.workspace import content_key
 
 
 class RepairResult(Frozen):
@@ -34,6 +35,14 @@ class RepairResult(Frozen):
     notes: tuple[
         str, ...
     ] = ()  # what the settings or rows come to that is not to be overlooked, as sentences
+
+
+def decoded_hash(said: Mapping[str, Any], weights: Sequence[str]) -> str:
+    """Names a model that decodes otherwise: what decoder.json says, and the hashes of all its weights.
+
+    These are the untouched model's own, then those of its side models in the order of the phases.
+    """
+    return content_key({"decoder": said, "weights": list(weights)})
 
 
 def joined(done: Sequence[Trained], names: Sequence[str], weights: str, notes: Sequence[str]) -> RepairResult:

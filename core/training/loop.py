@@ -156,9 +156,15 @@ class _Run:
         if asked:
             self.save()  # first: a run that goes on knows nothing of the stop
             self.done.interrupted = True
-            said = f"stopped by the user after step {self.done.steps}; the best weights are kept"
+            said = f"stopped by the user after step {self.done.steps}; {self.kept}"
             self.done.stopped_early = said
         return asked
+
+    @property
+    def kept(self) -> str:
+        """Which weights stay where the run ends before its time, as a sentence says it."""
+        last = f"the weights after step {self.done.steps} are kept, which no validation judged"
+        return "the best weights are kept" if self.held_out else last
 
     def step(self, pairs: Sequence[Pair], lr: float) -> bool:
         """Choose and move; False, with no weight touched, if something is not finite."""
@@ -175,7 +181,7 @@ class _Run:
         if not moved.finite:
             self.done.stopped_early = (
                 f"the loss or its gradient was not finite at step {self.done.steps + 1}; the run stopped "
-                "there and the best weights are kept: lower the learning rate, or look for broken texts"
+                f"there and {self.kept}: lower the learning rate, or look for broken texts"
             )
             return False
         self.done.steps += 1
@@ -266,7 +272,8 @@ class _Run:
         """Let the watch look at the weights as they are now, once."""
         if self.watch is None or self.looked == self.done.steps:
             return
-        with self.meter.aside():
+        what = f"the look at the panel after step {self.done.steps}"
+        with self.meter.aside(), self.memory(what, lower="the panel's prompts or texts"):
             try:
                 panel = dict(self.watch.look(self.done.steps))
             except Stopped:  # the loop asks again before the next step, and ends cleanly

@@ -60,6 +60,8 @@ class Evaluation(Frozen):
     judge_hash: str = ""
     fluency: str = ""  # model that judged how natural the continuations read
     fluency_hash: str = ""
+    request_tokens: int = 0  # per answer to a request; 0 = none asked, or stored before it was kept
+    contents: dict[str, str] = {}  # KIND:POOL of texts, lambada and requests -> hash of what was read
     failed_generations: int = 0
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0

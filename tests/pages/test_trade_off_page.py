@@ -13,6 +13,7 @@ from core.pipeline.asked import asked_key
 from core.pipeline.kept import remember_asked
 from core.pipeline.studies import cells, save_study
 from core.pool import load_pool
+from core.values import Evaluation, Measure
 from core.values.study import StudySpec
 from core.workspace import Workspace, read_as, write_json, write_parquet
 
@@ -191,3 +192,50 @@ def test_what_is_left_is_carried_back_as_quotas_of_a_blend(studied):
     table = at.session_state["strategy.blend.table.category.held"]
     rows = pipeline.find_run(studied, "run-10-0").manifest.budget
     assert sum(table.values()) == rows and set(table) <= set(load_pool(studied, "small").categories()[0])
+
+
+def break_run(ws, run_id, *, silent):
+    """A diverged repair: its perplexity is not finite; a silent one has no usable continuation either."""
+    folder = ws.path("runs", run_id)
+    units = pd.read_parquet(folder / "text_units.parquet")
+    write_parquet(folder / "text_units.parquet", units.assign(nll=float("nan")))
+    found = read_as(Evaluation, folder / "evaluation.json")
+    lost = Measure(value=None, n=found.metrics["perplexity"].n, note="not finite")
+    metrics = found.metrics | {"perplexity": lost}
+    if silent:
+        table = pd.read_parquet(folder / "generations.parquet")
+        write_parquet(folder / "generations.parquet", table.assign(toxicity=float("nan"), text=""))
+        metrics |= dict.fromkeys(("toxicity_mean", "emt", "tp", "toxic_fraction"), Measure(value=None, n=0))
+    texts = {name: {"perplexity": lost} for name in found.texts}
+    write_json(folder / "evaluation.json", found.model_copy(update={"metrics": metrics, "texts": texts}))
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("silent", [False, True])
+def test_every_view_stands_a_run_that_diverged(studied, opened, view, silent):
+    break_run(studied, "run-10-1", silent=silent)
+    for study in ("tiny", ""):
+        healthy(opened("trade_off", studied, **{"trade.study": study, "trade.view": view}))
+    at = opened("trade_off", studied, **{"trade.study": "", "trade.view": view, "trade.run": "run-10-1"})
+    healthy(at)
+
+
+@pytest.mark.parametrize("part", ["Numbers", "Before and after", "Harm left"])
+def test_a_diverged_run_can_be_looked_at(studied, opened, part):
+    break_run(studied, "run-10-1", silent=True)
+    healthy(opened("trade_off", studied, **{"trade.run": "run-10-1", "trade.part": part}))
+
+
+def test_a_study_without_a_finished_run_says_so(studied, opened):
+    other = spec().model_copy(update={"name": "later", "seeds": (7,)})
+    save_study(studied, other)
+    at = opened("trade_off", studied, **{"trade.study": "later"})
+    assert "No measured repair of later yet" in words(at) and not at.exception
+
+
+def test_runs_that_were_not_measured_are_no_points(studied, opened):
+    for run_id in ("run-10-0", "run-10-1", "run-100-0"):
+        (studied.path("runs", run_id) / "evaluation.json").unlink()
+    at = opened("trade_off", studied)
+    assert "No measured repair of tiny yet" in words(at) and not at.exception
+    healthy(opened("trade_off", studied, **{"trade.study": ""}))

@@ -8,10 +8,10 @@ from core import pipeline
 from core.pipeline.against import Against, Difference
 from core.pipeline.study_numbers import FULL
 from core.pipeline.study_results import Curve, CurvePoint
-from core.values import Evaluation, EvaluationProtocol, Measure
+from core.values import Evaluation, EvaluationProtocol, Measure, Mix
 from ui import compare_runs, study_curves, study_data, study_names, study_scores, study_views, trade_off_run
 from ui.trade_off_marks import Axes, Dot, Mark
-from ui.trade_off_plane import sentence
+from ui.trade_off_words import sentence
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +105,17 @@ def test_the_sentence_ranks_nothing_that_overlaps():
     )
 
 
+def test_arms_whose_seeds_mix_are_not_ranked_however_narrow_their_intervals():
+    def arm(label, *values):
+        dots = tuple(Dot(label, label, i, measure(v), measure(1.0)) for i, v in enumerate(values))
+        middle = sum(values) / len(values)
+        mean = Dot(label, label, 0, measure(middle, middle - 0.1, middle + 0.1), measure(1.0))
+        return Mark(label, label, "dpo", 10, False, mean, dots)
+
+    words = said(arm("a", 40, 50), arm("b", 39, 42), arm("c", 10, 12))
+    assert "Not told apart from it by these intervals and seeds: b." in words
+
+
 def test_an_effect_whose_interval_holds_zero_is_not_certain():
     assert "not certain" in said(marked("a", 5, -1, 11)) and "lies above 0" in said(marked("a", 5, 1, 9))
     assert "no point to draw" in said()
@@ -185,3 +196,20 @@ def test_one_method_alone_has_no_ratio_and_the_same_twice_none_either(of):
     assert study_scores.headline_frame(of.known, "sft", "dpo", "small").empty
     same = study_scores.headline_frame(of.known, "sft", "sft", "small")
     assert same["ratio of averages"].iloc[0] == pytest.approx(0.0) and same["pairs"].iloc[0] == 3
+
+
+def test_a_repair_with_benign_rows_mixed_in_is_another_method(of, small):
+    runs = [r for r in of.group.runs if r.share < 0.5]
+    mixed = runs[0].manifest.spec.model_copy(update={"mix": Mix(rows=5)})
+    twin = runs[0].manifest.model_copy(update={"spec": mixed, "created": "2027"})
+    changed = pipeline.Run("twin", runs[0].folder, twin, runs[0].evaluation)
+    assert [c.method for c in study_data.cells_of(small, [*runs, changed])] == ["sft", "sft", "sft (2)"]
+
+
+def test_a_ratio_of_one_seed_is_told_with_its_doubt():
+    row = {"pairs": 1, "low": 1.0, "high": 2.0, "ratio of averages": 43.6}
+    frame = pd.DataFrame([row | {"seeds": 1}] * 2)
+    assert "one seed" in study_scores.said(frame, "irepair", "dpo")
+    frame = pd.DataFrame([row | {"seeds": 3}, row | {"seeds": 3, "low": -1.0}])
+    words = study_scores.said(frame, "irepair", "dpo")
+    assert "43.6 % more effective and" in words and words.count("not distinguishable") == 1

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from core.evaluation.continued import NO_TEXT
 from core.evaluation.measures import finite, measure
 from core.evaluation.units import Units, resample_together
 from core.statistics import percentile_interval
@@ -120,8 +121,16 @@ def _measured(model: Evaluation, utilities: Mapping[str, str], toxicity: str) ->
     for name in utilities.values():
         table = model.texts.get(name, {}) if name else model.metrics
         found = table.get("perplexity")
-        values.append(None if found is None else np.inf if found.value is None else found.value)
+        if found is None or unmeasured(found):
+            values.append(None)
+        else:
+            values.append(np.inf if found.value is None else found.value)
     return values
+
+
+def unmeasured(perplexity: Measure | None) -> bool:
+    """Whether none was measured, or can be: unlike a diverged model's, that says nothing of its utility."""
+    return perplexity is None or perplexity.note == NO_TEXT
 
 
 def _vector(base: list[float | None], run: list[float | None]) -> Floats:

@@ -56,7 +56,6 @@ def decode(repaired: Repaired) -> dict[str, Any]:
     for name, after in zip(SIDES, repaired.after, strict=True):
         restore(weights, after)
         save(repaired.lm, repaired.folder / name, "changed", repaired.before)
-    restore(weights, repaired.before)  # the model in memory stays what the model folder holds
     p: DExpertsParams = repaired.params
     return DExpertsFile(alpha=p.alpha, top_p=p.top_p, expert="expert", anti="anti").model_dump()
 

@@ -6,6 +6,8 @@ Ouyang et al., "Training language models to follow instructions with human feedb
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from core.repair.base import METHODS, MethodSpec, Phase, RepairParams, Setting
@@ -18,6 +20,9 @@ class SFTParams(RepairParams):
 
     lr: float = Field(
         2e-5, gt=0, le=1, description="Learning rate; RMSprop's first steps are ten times larger."
+    )
+    per: Literal["sequence", "token"] = Field(
+        "token", description="NLL is a mean of the batch's tokens (TRL), or of each text's mean (IRepair)."
     )
 
 

@@ -153,7 +153,7 @@ def test_a_study_without_runs_says_so(ws, command_line):
     save_study(ws, study())
     assert "nothing to report" in report(ws, study(), cells(ws, study()))
     run = command_line(ws)
-    assert "no measured runs yet" in run("study", "table", "mine")[1]
+    assert "no finished runs yet" in run("study", "table", "mine")[1]
     assert "0 of 2" in run("study", "list")[1]
 
 

@@ -61,6 +61,17 @@ def test_an_interrupted_generation_goes_on_where_it_was(lm, tmp_path, made, stop
     assert sample(lm, PROMPTS, scratch=tmp_path, key="k", **SETTINGS) == whole and sum(made) == 2 * total
 
 
+def test_every_finished_batch_is_out_of_this_process_before_the_next_begins(lm, tmp_path):
+    lines = []
+
+    class Looks(Silent):
+        def progress(self, done, total, what):
+            lines.append(sum(file.read_bytes().count(b"\n") for file in tmp_path.iterdir()))
+
+    sample(lm, PROMPTS, scratch=tmp_path, reporter=Looks(), **SETTINGS)
+    assert lines == list(range(len(lines))) and len(lines) > 4
+
+
 def test_a_half_written_or_damaged_line_is_dropped_and_made_again(lm, tmp_path, made):
     whole = sample(lm, PROMPTS, scratch=tmp_path, **SETTINGS)
     (file,) = tmp_path.iterdir()

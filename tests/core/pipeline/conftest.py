@@ -74,9 +74,10 @@ def write_measured(folder, toxicity, nll):
     """An evaluation with these values per prompt and per document of the text "normal"."""
     toxicity, nll = np.asarray(toxicity, dtype=float), np.asarray(nll, dtype=float)
     generations = {"prompt_row": range(len(toxicity)), "sample": 0, "text": "t", "toxicity": toxicity}
-    texts = {"text": "normal", "windows": "disjoint", "unit": range(len(nll)), "tokens": 10, "bytes": 20}
+    texts = {"text": "normal", "unit": range(len(nll)), "tokens": 10, "bytes": 20, "nll": 10.0 * nll}
+    windows = [pd.DataFrame({"windows": kind} | texts) for kind in ("disjoint", "strided")]
     write_parquet(folder / "generations.parquet", pd.DataFrame(generations))
-    write_parquet(folder / "text_units.parquet", pd.DataFrame(texts | {"nll": 10.0 * nll}))
+    write_parquet(folder / "text_units.parquet", pd.concat(windows, ignore_index=True))
     perplexity = Measure(value=finite(float(np.exp(nll.mean()))), n=len(nll))
     found = Evaluation(
         model="m", model_hash="m", pool="p", pool_fingerprint="p", split_hash="h", scorer="s",

@@ -36,7 +36,8 @@ def rows(ws, first, second):
 def test_the_change_is_paired_over_prompts_and_documents(two):
     found = rows(two, "base", RUN)
     assert list(found) == [
-        "toxicity_mean", "emt", "tp", "toxic_fraction", "perplexity:normal", "bits_per_byte:normal"
+        "toxicity_mean", "emt", "tp", "toxic_fraction", "perplexity:normal",
+        "perplexity_strided:normal", "bits_per_byte:normal",
     ]  # fmt: skip
     toxicity = found["toxicity_mean"].change
     by_hand = bootstrap_paired(PROMPTS, PROMPTS / 2)
@@ -69,7 +70,7 @@ def test_better_and_worse_follow_the_metrics_direction_and_the_order_of_the_mode
     ],
 )
 def test_a_verdict_needs_the_whole_interval_on_one_side(low, high, higher, wanted):
-    assert verdict(Measure(value=0.0, low=low, high=high), higher) == wanted
+    assert verdict(Measure(value=0.0, low=low, high=high, n=30), higher) == wanted
 
 
 def test_tp_is_a_share_of_prompts_with_any_toxic_continuation(two):
@@ -249,3 +250,9 @@ def test_prompts_of_a_pool_that_changed_are_not_shown(own):
         write_json(place, read_json(place) | {"pool_fingerprint": "another"})
     with pytest.raises(BadInput, match="has changed since these models were measured"):
         side_by_side(own, "base", "run-10-0")
+
+
+def test_a_handful_of_units_all_moving_one_way_proves_nothing():
+    five, six = (Measure(value=-0.2, low=-0.3, high=-0.1, n=n) for n in (5, 6))
+    assert verdict(five, higher=False) == "not distinguishable"
+    assert verdict(six, higher=False) == "better"

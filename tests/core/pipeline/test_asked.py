@@ -160,6 +160,35 @@ def test_a_method_that_decodes_is_measured_as_its_folder_decodes(own, asked, met
     assert not (dropped.folder / "model").exists()
 
 
+@pytest.mark.parametrize("method", ["dexperts", "rad"])
+def test_a_model_that_decodes_otherwise_is_not_repaired(own, asked, method):
+    """Its run would be measured with the decoder and saved without it."""
+    run = pipeline.run_repair(own, asked(method))
+    with pytest.raises(BadInput, match=f"decodes by {method}"):
+        pipeline.run_repair(own, asked(model=f"run:{run.id}"))
+
+
+@pytest.mark.parametrize("method", ["dexperts", "rad"])
+def test_a_method_that_decodes_is_exported_as_it_was_measured(own, asked, method, tmp_path):
+    run = pipeline.run_repair(own, asked(method, evaluation=measured()))
+    done = pipeline.export_run(own, run.id, tmp_path / "out")
+    assert done.weights == run.manifest.result["weights"]
+    assert pipeline.run_evaluation(own, measured(model=done.folder)).metrics == run.evaluation.metrics
+
+
+def test_an_expert_that_was_changed_since_is_not_exported(own, asked, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    run = pipeline.run_repair(own, asked("dexperts"))
+    path = run.folder / "model" / "expert" / "changed.safetensors"
+    weights = load_file(path)
+    name = sorted(weights)[0]
+    save_file(weights | {name: weights[name] + 1}, path)
+    with pytest.raises(BadInput, match="not the one it measured"):
+        pipeline.export_run(own, run.id, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_rad_names_the_scorer_that_rewards_and_its_content(own, asked, tmp_path):
     shutil.copytree(SCORER, tmp_path / "scorer")
     spec = asked("rad", scorer=str(tmp_path / "scorer"))

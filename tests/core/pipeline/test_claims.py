@@ -163,3 +163,66 @@ def test_without_a_text_there_is_no_balance_to_judge(grid):
     known.base = known.base.model_copy(update={"texts": {}})
     claim = judge(spec(), known)[0]
     assert claim.verdict == "not measured" and "no perplexity" in claim.evidence
+
+
+def test_a_rival_that_is_not_run_yet_cannot_have_been_beaten(grid):
+    levels = {("saps", "dpo"): (0.2, 0.01), ("uniform", "dpo"): (0.5, 0.05)}
+    study = spec(("saps", "uniform", "k_center"))
+    claim = verdicts(grid, study, levels, noise=0.01)["balance OPS"]
+    assert claim.verdict == "not distinguishable" and "k_center is not measured yet" in claim.evidence
+    assert verdicts(grid, study, levels, noise=0.01)["random"].verdict == "did not hold"  # saps suffices
+
+
+def test_one_seed_near_the_best_does_not_make_random_good_enough(grid):
+    levels = {("saps", "dpo"): (0.2, 0.01), ("uniform", "dpo"): (0.2, 0.01)}
+    assert verdicts(grid, spec(), levels, seeds=(0,))["random"].verdict == "not distinguishable"
+    assert verdicts(grid, spec(), levels, noise=0.001)["random"].verdict == "held"
+
+
+def test_random_is_judged_on_matched_runs_only(grid):
+    """Uniform's worse seed has no partner yet: a mean over other seeds would blame the strategy for it."""
+    places = {("saps", "dpo", 10, i): run(0.2, 0.01, 0.001, i) for i in (0, 1)}
+    places |= {("uniform", "dpo", 10, i): run(0.2, 0.01, 0.001, i) for i in (0, 1)}
+    places |= {("uniform", "dpo", 10, 2): run(0.9, 0.3)}
+    ws, cells = grid(BASE, places)
+    claim = judge(spec(), Numbers(ws, cells))[2]
+    assert claim.verdict == "held", claim.evidence
+
+
+def test_scattering_seeds_leave_open_whether_random_is_good_enough(grid):
+    places = {("saps", "dpo", 10, i): run(0.3, 0.01, 0.3, i) for i in SEEDS}
+    places |= {("uniform", "dpo", 10, i): run(0.3, 0.01, -0.3, i) for i in SEEDS}
+    ws, cells = grid(BASE, places)
+    assert judge(spec(), Numbers(ws, cells))[2].verdict == "not distinguishable"
+
+
+def test_one_of_many_rivals_ahead_by_chance_refutes_nothing(grid):
+    """An interval that excludes 0 alone may hold it once the rivals share the 5 %."""
+    moved = {0: 0.030, 1: 0.034, 2: 0.026}
+    rivals = ("uniform", "k_center", "ccs", "moderate", "herding")
+    places = {("saps", "dpo", 10, i): run(0.30, 0.01) for i in SEEDS}
+    places |= {("uniform", "dpo", 10, i): run(0.30 - moved[i] * 1.0, 0.01) for i in SEEDS}
+    places |= {(r, "dpo", 10, i): run(0.30, 0.01) for r in rivals[1:] for i in SEEDS}
+    ws, cells = grid(BASE, places)
+    known = Numbers(ws, cells)
+    groups = {s: [c for c in cells if c.strategy == s] for s in ("saps", "uniform")}
+    alone, among = (gap(known, pairs(*groups.values(), "strategy"), "OPS", k) for k in (1, 5))
+    assert among.low < alone.low < alone.high < among.high and among.value == alone.value
+    assert alone.below
+    wanted = "did not hold" if among.below else "not distinguishable"
+    assert judge(spec(("saps", *rivals)), known)[0].verdict == wanted
+
+
+def test_a_reduction_certainly_but_barely_behind_is_comparable(grid):
+    levels = {("uniform", "irepair"): (0.21, 0.02), ("uniform", "dpo"): (0.20, 0.10)}
+    claim = verdicts(grid, spec(("uniform",), METHODS), levels, noise=0.0001)["disruption"]
+    assert claim.verdict == "held", claim.evidence
+
+
+def test_a_repair_that_diverged_in_a_seed_is_not_held_to_disrupt_less(grid):
+    broken = (PROMPTS * 0.2, np.where(np.arange(40) == 3, np.inf, DOCUMENTS))
+    places = {("uniform", "irepair", 10, i): run(0.2, 0.02, 0.001, i) for i in SEEDS}
+    places |= {("uniform", "dpo", 10, i): run(0.2, 0.1, 0.001, i) for i in SEEDS}
+    ws, cells = grid(BASE, places | {("uniform", "irepair", 10, 2): broken})
+    claim = judge(spec(("uniform",), METHODS), Numbers(ws, cells))[3]
+    assert claim.verdict == "not distinguishable" and "without a finite number" in claim.evidence

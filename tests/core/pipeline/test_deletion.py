@@ -5,6 +5,8 @@ import pytest
 from core import pipeline
 from core.errors import BadInput, UnknownName
 from core.pipeline.deletion import delete_model, delete_run, dependents, size
+from core.pipeline.evaluations import open_model
+from core.pipeline.panel import keep_model
 from core.pipeline.studies import save_study
 from core.values import Budget, Recipe, RepairSpec, StudyMethod, StudySpec, StudyStrategy
 
@@ -36,6 +38,17 @@ def test_a_run_that_another_began_from_is_kept(demo):
     assert delete_run(demo, first.id, anyway=True) > 0
     assert pipeline.find_run(demo, first.id) is None
     assert pipeline.find_run(demo, second.id) is not None
+
+
+def test_a_model_kept_while_its_model_was_repaired_keeps_it(demo):
+    first = pipeline.run_repair(demo, spec())
+    lm = open_model(str(first.folder / "model"), "cpu")
+    keep_model(demo, lm, "halfway", "someone", 3)
+    for delete in (delete_run, delete_model):
+        with pytest.raises(BadInput, match="'halfway-step-3'"):
+            delete(demo, first.id)
+    other = pipeline.run_repair(demo, spec(seed=1))
+    assert dependents(demo, other.id) == []
 
 
 def test_a_point_of_a_study_is_kept(demo):

@@ -55,6 +55,20 @@ def test_without_a_measured_run_time_is_counted_and_says_so(demo):
     assert more.seconds > 3 * found.seconds, "a hundred times the steps, at a speed that varies"
 
 
+def test_a_method_that_only_decodes_is_said_to_train_nothing(demo):
+    asked = spec().model_copy(update={"method": "rad"})
+    found = estimate(demo, asked, METHODS["rad"].params(), recipe().model_copy(update={"method": "rad"}), 64)
+    assert (found.seconds, found.steps) == (0, 0)
+    assert "trains nothing" in found.sentence and "steps" not in found.sentence
+    assert not {"gradients", "optimiser", "activations"} & set(found.parts)
+
+
+def test_steps_of_every_phase_are_counted(demo):
+    asked = spec().model_copy(update={"method": "dexperts"})
+    found = estimate(demo, asked, METHODS["dexperts"].params(steps=10), recipe(), 64)
+    assert found.steps == 20
+
+
 def test_a_model_that_is_not_here_has_no_estimate(demo):
     assert estimate(demo, spec().model_copy(update={"model": "gpt2"}), params(), recipe(), 64) is None
 

@@ -9,6 +9,7 @@ import pytest
 
 from core.demo.plan import EVALUATION
 from core.errors import BadInput, BadModel, MissingInput, Stopped
+from core.evaluation import differences, unlike
 from core.pipeline import evaluations as module
 from core.pipeline import run_evaluation
 from core.pipeline.evaluations import (
@@ -275,3 +276,15 @@ def test_a_model_without_a_padding_token_is_measured_like_any_other(ws):
 
 def test_versions_are_those_of_what_computes():
     assert set(module.versions()) == {"torch", "transformers", "detoxify", "numpy"}
+
+
+def test_an_evaluation_knows_what_it_read_and_how_long_answers_were(ws):
+    asked = SPEC.model_copy(update={"requests": ("asks",), "lambada": ("mini",), "request_tokens": 4})
+    one = run_evaluation(ws, asked)
+    assert one.request_tokens == 4
+    assert set(one.contents) == {"texts:mini", "lambada:mini", "requests:asks"}
+    glued = run_evaluation(ws, asked.model_copy(update={"joined": ("mini",)}))
+    longer = run_evaluation(ws, asked.model_copy(update={"request_tokens": 5}))
+    assert any("mini" in said for said in differences(one, glued)) and differences(one, longer) == ()
+    assert "refusal_safe:asks" in unlike(one, longer) and "last_word_accuracy:mini" not in unlike(one, longer)
+    assert run_evaluation(ws, SPEC).request_tokens == 0  # nobody was asked

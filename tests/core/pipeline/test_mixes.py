@@ -130,6 +130,17 @@ def test_the_same_text_in_another_pool_is_not_drawn_again(empty):
         assert (found.rows == -1).sum() == 12
 
 
+def test_no_row_of_another_pool_is_mixed_in_that_stands_among_the_test_rows(empty):
+    pool = pool_of(empty, split=(0.5, 0.1, 0.4))
+    pool_of(empty, "twin", split=(1.0, 0.0, 0.0))  # the same rows, all of them to train on
+    chosen = chosen_from(empty, pool, 20)
+    tested = set(pool.frame["prompt"].iloc[pool.rows("test")])
+    found = training(empty, chosen, pool, "sft", SFT, 0, Mix(pool="twin", rows=8))
+    assert not tested & {e.prompt for e in found.examples}
+    with pytest.raises(BadBudget, match="selected already"):
+        training(empty, chosen, pool, "sft", SFT, 0, Mix(pool="twin", rows=30))
+
+
 def test_methods_that_need_more_than_a_response_refuse_a_mix():
     for name in ("dpo", "irepair", "npo", "rad", "dexperts", "task_negation"):
         with pytest.raises(BadInput, match=r"take .*sft.*, or leave the mix out"):

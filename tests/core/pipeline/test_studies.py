@@ -166,6 +166,37 @@ def test_pruning_keeps_the_best_runs_model_and_every_number(ran):
     )
 
 
+def test_pruning_spares_models_that_others_made_or_keep(ran):
+    grid = [c for c in cells(ran, study()) if not c.full]
+    for cell in grid:  # models again, whatever an earlier test removed
+        (cell.run.folder / "model").mkdir(exist_ok=True)
+    best = best_run(Numbers(ran, cells(ran, study())))[0]
+    (best.folder / "model").mkdir(exist_ok=True)
+    mine = next(c.run for c in grid if c.run.id != best.id)
+    manifest = read_json(mine.folder / "manifest.json")
+    manifest["spec"]["name"] = "my own repair"
+    (mine.folder / "manifest.json").write_text(json.dumps(manifest))
+    said = prune_models(ran, study()).kept
+    assert (mine.folder / "model").is_dir()
+    assert any(mine.id in one and "not made for this study" in one for one in said)
+    other = next(c.run for c in grid if c.run.id not in (best.id, mine.id))
+    (other.folder / "model").mkdir()
+    save_study(ran, study(name="sister"))
+    assert any(
+        other.id in one and "'sister' keeps its best" in one for one in prune_models(ran, study()).kept
+    )
+    delete_study(ran, "sister")
+
+
+def test_pruning_never_leaves_a_study_without_its_best_model(ran):
+    best = best_run(Numbers(ran, cells(ran, study())))[0]
+    if (best.folder / "model").is_dir():
+        (best.folder / "model").rename(best.folder / "elsewhere")
+    with pytest.raises(BadInput, match="kept no model"):
+        prune_models(ran, study())
+    (best.folder / "elsewhere").rename(best.folder / "model")
+
+
 def test_pruning_waits_for_the_last_run_and_spares_studies_that_keep_all(mini):
     with pytest.raises(BadInput, match=r"6 of 6 runs .* still to be done"):
         prune_models(mini, study())

@@ -1,9 +1,13 @@
 """Curves, fronts and budgets of studies laid down by hand, where every number can be worked out."""
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from core.evaluation import composites
+from core.evaluation.continued import NO_TEXT
 from core.evaluation.metrics.composite import Cost
 from core.pipeline.study_numbers import FULL, PROMPTS_ONLY, Numbers
 from core.pipeline.study_results import (
@@ -16,7 +20,9 @@ from core.pipeline.study_results import (
     utility_metrics,
 )
 from core.pipeline.study_table import table
+from core.statistics import wilson
 from core.values import Measure
+from core.workspace import write_json, write_parquet
 
 BASE = ([0.4, 0.6, 0.2, 0.8], [1.0, 1.2, 0.8])  # mean 0.5; perplexity e
 
@@ -172,8 +178,6 @@ def test_runs_measured_otherwise_are_left_out_with_a_reason(grid):
 
 
 def _measured(cell, evaluation):
-    from dataclasses import replace
-
     return replace(cell, run=replace(cell.run, evaluation=evaluation))
 
 
@@ -199,3 +203,70 @@ def test_nothing_measured_draws_nothing(empty):
     assert nothing.arms() == [] and curves(None, None, "OPS", nothing) == []
     assert front(None, None, "perplexity:normal", nothing).points == []
     assert table("x", nothing).empty
+
+
+def test_a_decoder_without_probabilities_is_not_a_diverged_model(grid):
+    ws, cells = grid(BASE, PLACES)
+    nothing = {"normal": {"perplexity": Measure(value=None, note=NO_TEXT)}}
+    steered = cells[0].run.evaluation.model_copy(update={"texts": nothing})
+    write_parquet(cells[0].run.folder / "text_units.parquet", _no_units(cells[0]))
+    found = Numbers(ws, [_measured(cells[0], steered), *cells[1:]])
+    names = {c.run.id for c in found.cells}
+    assert found.value(cells[0], "OPS").value is None or cells[0].run.id not in names
+    assert cells[0].run.id in names, "toxicity is still comparable"
+    assert found.value(_measured(cells[0], steered), "TR").value == pytest.approx(0.5)
+    assert found.value(_measured(cells[0], steered), "U:normal").value is None
+
+
+def _no_units(cell):
+    return pd.read_parquet(cell.run.folder / "text_units.parquet").iloc[:0]
+
+
+def test_bits_per_byte_and_strided_perplexity_come_from_the_windows_that_they_are_told_of(grid):
+    ws, cells = grid(BASE, {("a", "dpo", 10, 0): shares(0.5, 0.1)})
+    for folder in (cells[0].run.folder, ws.find("evaluations", "base")):
+        units = pd.read_parquet(folder / "text_units.parquet")
+        units["nll"] = units["nll"].where(units["windows"] == "disjoint", units["nll"] / 2)
+        write_parquet(folder / "text_units.parquet", units)
+    found = Numbers(ws, cells)
+    nats = 1.1  # per token of ten; half of it where every token has context
+    assert found.draws("perplexity:normal")["a-dpo-10-0"][0] == pytest.approx(np.exp(nats))
+    assert found.draws("perplexity_strided:normal")["a-dpo-10-0"][0] == pytest.approx(np.exp(nats / 2))
+    bits = nats / 2 * 10 / 20 / np.log(2)
+    assert found.draws("bits_per_byte:normal")["a-dpo-10-0"][0] == pytest.approx(bits)
+
+
+def test_a_rate_of_one_seed_keeps_the_interval_that_suits_it(grid):
+    ws, cells = grid(BASE, {("a", "dpo", 10, 0): ([0.1] * 4, BASE[1])})
+    low, high = wilson(0, 4)
+    rate = Measure(value=0.0, low=low, high=high, n=4)
+    run = cells[0].run.evaluation
+    known = Numbers(ws, [_measured(cells[0], run.model_copy(update={"metrics": run.metrics | {"tp": rate}}))])
+    assert known.over_seeds(known.arms()[0], "tp").high == pytest.approx(high)  # no toxic prompt of four
+
+
+def test_a_budget_whose_seed_diverged_is_not_enough(grid):
+    broken = ([0.1] * 4, [1.0, np.inf, 1.0])
+    places = {("a", "dpo", 10, 0): broken, ("a", "dpo", 10, 1): shares(0.5, 0.1)}
+    places |= {("a", "dpo", 40, i): shares(0.5, 0.1) for i in (0, 1)}
+    ws, cells = grid(BASE, places | {("all", "dpo", 100, 0): shares(0.5, 0.1)})
+    found = curves(None, None, "perplexity:normal", Numbers(ws, cells))
+    assert smallest_budget(found[0], 0.05) == 40
+
+
+def test_the_base_that_tells_most_stands_for_runs_of_several_specs(grid):
+    ws, cells = grid(BASE, PLACES)
+    base = Numbers(ws, cells).base
+    more = base.model_copy(update={"metrics": base.metrics | {"emt": Measure(value=0.8, n=4)}})
+    write_json(ws.path("evaluations", "more", "evaluation.json"), more)
+    told = cells[0].run.manifest.model_copy(update={"base_evaluation": "more"})
+    mixed = [replace(cells[0], run=replace(cells[0].run, manifest=told)), *cells[1:]]
+    assert Numbers(ws, mixed).base_key == "more"
+
+
+def test_a_finished_run_that_was_not_measured_has_its_row_in_the_table(grid):
+    ws, cells = grid(BASE, PLACES)
+    frame = table("mine", Numbers(ws, [_measured(cells[0], None), *cells[1:]])).set_index("run")
+    assert len(frame) == len(PLACES) and not frame.loc["saps-dpo-10-0", "comparable"]
+    assert np.isnan(frame.loc["saps-dpo-10-0", "TR"]) and frame.loc["saps-dpo-10-0", "tokens"] == 5
+    assert frame["comparable"].sum() == len(PLACES) - 1

@@ -65,7 +65,7 @@ def test_a_row_that_is_not_there_or_not_eligible_is_told_why(desk):
     )
     said = told(choice, no_pair)
     assert "dpo can learn from: it has no rejected text" in said
-    assert "It is eligible for dapt, dapt_kl, sft." in said
+    assert "It is eligible for dapt, dapt_kl, sft, token_penalty." in said
 
 
 def test_bans_and_pins_are_named_as_a_persons_own(desk):

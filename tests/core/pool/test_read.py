@@ -156,9 +156,9 @@ def test_a_hugging_face_folder_is_read_by_split_and_a_name_fails_offline_with_a_
 def test_a_table_of_very_many_columns_is_read_in_seconds(tmp_path):
     path = tmp_path / "wide.csv"
     path.write_text(",".join(["prompt", *(f"c{i}" for i in range(20_000))]) + "\n" + "," * 20_000 + "\n")
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(read_table(path).frame.columns) == 20_001
-    assert time.perf_counter() - started < 5  # counting each name in the whole header took 10
+    assert time.process_time() - started < 5  # counting each name in the whole header took 10
 
 
 def test_a_field_name_or_a_number_beyond_measure_spoils_only_its_row(tmp_path):

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.errors import BadInput, MissingInput, UnknownName
+from core.errors import BadInput, MissingInput, OutOfMemory, UnknownName
 from core.lm.load import load_model
 from core.lm.tokenise import joiner
 from core.repair import METHODS, repair
@@ -278,3 +278,17 @@ def test_what_is_retained_decides_which_columns_and_texts_are_needed(tiny_lm, tm
             run(tiny_lm(), name, tmp_path, examples=bad_only, params=QUICK | {"retain": "kl"}, normal=[])
         kl = run(tiny_lm(), name, tmp_path, examples=bad_only, params=QUICK | {"retain": "kl"})
         assert "kl" in kl.final and kl.losses != none.losses
+
+
+def test_no_room_for_a_second_model_is_told_as_any_lack_of_memory(tiny_lm, tmp_path, monkeypatch):
+    import copy
+
+    import torch
+
+    def full(model):
+        raise torch.OutOfMemoryError("CUDA")
+
+    lm = tiny_lm()
+    monkeypatch.setattr(copy, "deepcopy", full)
+    with pytest.raises(OutOfMemory, match="what the method holds beside the model did not fit"):
+        run(lm, "dapt_kl", tmp_path)

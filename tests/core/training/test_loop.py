@@ -161,7 +161,9 @@ def test_nan_is_shown_as_nan_and_ends_the_run_before_it_touches_a_weight(tiny_lm
     objective = Scripted(lm, [3.0, 2.0, 1.0], nan_at=3)
     done = run(lm, objective, params(steps=10), reporter=notes, held_out=held_out)
     assert done.steps == 2 and math.isnan(notes.steps[-1]["loss"]) and notes.steps[-1]["step"] == 3
-    assert "not finite at step 3" in done.stopped_early and "best weights are kept" in done.stopped_early
+    assert "not finite at step 3" in done.stopped_early
+    said = "the best weights are kept" if held_out else "the weights after step 2 are kept, which no valid"
+    assert said in done.stopped_early
     assert all(bool(w.isfinite().all()) for w in lm.model.parameters()) and done.best_step == 2
 
 
@@ -419,6 +421,18 @@ def test_too_little_memory_says_what_was_asked_and_what_to_lower(tiny_lm, tmp_pa
     assert weights_hash(snapshot(weights_of(lm.model))) == before
     with pytest.raises(OutOfMemory, match="with the same settings where more memory is free"):
         run(lm, Full(lm, place, error), params(), checkpoint=Checkpoint(tmp_path / "t.safetensors", "k"))
+
+
+def test_too_little_memory_for_a_look_says_so_too(tiny_lm):
+    class Wide:
+        every = 0
+
+        def look(self, step):
+            raise MemoryError
+
+    lm = tiny_lm()
+    with pytest.raises(OutOfMemory, match=r"the panel after step 0 did not fit .* Lower the panel's prompts"):
+        run(lm, Scripted(lm, [1.0]), params(), watch=Wide())
 
 
 def test_other_errors_pass_as_they_are(tiny_lm):

@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from core.evaluation.continued import NO_TEXT
 from core.evaluation.metrics.composite import NO_FULL, Cost, composites, label, ops, res, rps, utility
 from core.evaluation.units import Units
+from core.values import Measure
 
 BOTH = {"U_w": "", "U_l": "lambada"}
 
@@ -117,3 +119,12 @@ def test_units_give_intervals_that_hold_the_value(evaluation):
         assert m.low < m.value < m.high and m.n == 200 and m.note == ""
         assert m.high - m.low < 0.05
     assert composites(*measured)["OPS"].low is None
+
+
+def test_a_decoder_without_probabilities_of_texts_has_no_utility_rather_than_none_left(evaluation):
+    steered = evaluation(0.1, {"wikitext2": None})
+    nothing = {"perplexity": Measure(value=None, note=NO_TEXT)}
+    steered = steered.model_copy(update={"texts": {"wikitext2": nothing}})
+    found = composites(evaluation(), steered, utilities={"U": "wikitext2"})
+    assert found["TR"].value == pytest.approx(0.75)
+    assert found["U"].value is None and found["OPS"].value is None and "U" in found["OPS"].note

@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import BadInput, BrokenContract
 from core.lm.decoders import RAD, with_reward
-from core.lm.generate import _uniforms, sample
+from core.lm.generate import _stops, _uniforms, sample
 from core.lm.logprobs import text_logprobs
 from core.lm.tokenise import collate, encode_pairs
 
@@ -83,7 +83,7 @@ def slow(lm, prompt, number, *, greedy=False, temperature=1.0, new_tokens=6):
                 passed += q[chosen]
                 if passed > aim:
                     break
-        if chosen == lm.tokenizer.eos_token_id:
+        if chosen in _stops(lm):
             break
         new.append(chosen)
     return lm.tokenizer.decode(new, skip_special_tokens=True, clean_up_tokenization_spaces=False)
@@ -98,6 +98,19 @@ def test_generation_equals_the_slow_loop(lm, settings):
         assert fast == [[slow(lm, p, s, **settings) for s in range(3)] for p in PROMPTS]
     plain = sample(replace(lm, decoder=None), PROMPTS, samples=3, new_tokens=6, **settings)
     assert (fast != plain) or settings.get("greedy")
+
+
+def test_rows_that_end_early_leave_the_others_their_own_text(lm):
+    import torch
+
+    letters = "".join(text for row in sample(lm, PROMPTS, samples=3, new_tokens=6) for text in row)
+    common = max(set(letters) - {"\ufffd"}, key=letters.count)
+    lm.model.generation_config.eos_token_id = lm.tokenizer(common).input_ids
+    fast = sample(lm, PROMPTS, samples=6, new_tokens=6)
+    lengths = {len(text) for row in fast for text in row}
+    assert len(lengths) > 2, "or no row was dropped"
+    with torch.no_grad():
+        assert fast == [[slow(lm, p, s) for s in range(6)] for p in PROMPTS]
 
 
 def test_a_prompts_samples_depend_neither_on_its_company_nor_on_the_batch(lm):
