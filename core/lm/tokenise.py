@@ -20,6 +20,7 @@ class Encoded:
 
     ids: tuple[int, ...]
     start: int
+    cut: bool = False  # whether tokens of the text were left out to fit
 
     @property
     def scored(self) -> int:
@@ -66,9 +67,14 @@ def joiner(prompt: str, response: str) -> str:
 
 def encode_prompts(tokenizer: Any, prompts: Sequence[str], limit: int) -> list[list[int]]:
     """Token ids of each prompt, its last `limit` ones; an empty prompt is one start token (BOS, else end)."""
+    return [ids for ids, _ in _heads(tokenizer, prompts, limit)]
+
+
+def _heads(tokenizer: Any, prompts: Sequence[str], limit: int) -> list[tuple[list[int], bool]]:
+    """Token ids of each prompt, and whether some were left out."""
     start = start_ids(tokenizer)
-    kept = [ids[-limit:] if limit else [] for ids in _plain(tokenizer, prompts)]
-    return [start + ids if ids else start or [_lone_start(tokenizer)] for ids in kept]
+    kept = [(ids[-limit:] if limit else [], len(ids) > limit) for ids in _plain(tokenizer, prompts)]
+    return [(start + ids if ids else start or [_lone_start(tokenizer)], cut) for ids, cut in kept]
 
 
 def _lone_start(tokenizer: Any) -> int:
@@ -95,17 +101,16 @@ def encode_pairs(
     """
     texts = [joiner(p, r) + r for p, r in zip(prompts, responses, strict=True)]
     end = [end_id(tokenizer)] if end_token else []
-    tails = [
-        ids[:response_tokens] if len(ids) > response_tokens else ids + end for ids in _plain(tokenizer, texts)
-    ]
-    heads = encode_prompts(tokenizer, prompts, prompt_tokens)
+    heads = _heads(tokenizer, prompts, prompt_tokens)
     fixed = len(start_ids(tokenizer))  # never cut
     encoded = []
-    for head, tail in zip(heads, tails, strict=True):
+    for (head, short), whole in zip(heads, _plain(tokenizer, texts), strict=True):
+        tail = whole[:response_tokens] if len(whole) > response_tokens else whole + end
         over = min(max(0, len(head) + len(tail) - context), len(head) - max(1, fixed))
         kept = head[:fixed] + head[fixed + over :]
         ids = tuple((kept + tail)[:context])
-        encoded.append(Encoded(ids, 1 if score_prompt else min(len(kept), len(ids))))
+        cut = short or len(whole) > response_tokens or len(head) + len(tail) > context
+        encoded.append(Encoded(ids, 1 if score_prompt else min(len(kept), len(ids)), cut))
     return encoded
 
 

@@ -157,8 +157,9 @@ def _counted(facts: ModelFacts, method: str, params: RepairParams, rows: int) ->
     speed = matrix_speed()
     low, high = (work / (speed * share) for share in reversed(REACHED))
     said = (
-        f"No repair was measured here yet: by counting multiplications, {duration(low)} to {duration(high)} "
-        f"on this machine's processor for {total_steps(rows, params):,} steps of {params.batch}."
+        f"No {method} run was measured here yet: by counting multiplications, {duration(low)} to "
+        f"{duration(high)} on this machine's processor for {total_steps(rows, params):,} steps of "
+        f"{params.batch}."
     )
     return Prediction(float(np.sqrt(low * high)), low, high, 0, said)
 

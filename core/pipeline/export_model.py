@@ -37,8 +37,8 @@ def export_run(ws: Workspace, run_id: str, out: Path, reporter: Reporter | None 
         raise UnknownName(f"there is no run {run_id!r} in {ws.root}; `run list` shows them")
     if not (run.folder / "model").is_dir():
         raise MissingInput(
-            f"run {run_id} kept no model (keep_model: {run.manifest.spec.keep_model}); run the same spec "
-            "again with keep_model 'changed', then export"
+            f"run {run_id} has no model (it kept none, or it was deleted since); run the same spec again "
+            "with keep_model 'changed', then export"
         )
     out = out.expanduser().resolve()
     if out.is_file() or (out.is_dir() and any(out.iterdir())):

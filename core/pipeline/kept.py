@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.evaluation.metrics.composite import Cost
+from core.repair import METHODS
 from core.values import Evaluation, Frozen, RepairSpec, Reporter
 from core.workspace import Workspace, json_line, read_as, read_json, write_json
 from core.workspace.files import storage_errors
@@ -73,9 +74,13 @@ class Run:
 
     @property
     def label(self) -> str:
-        """Strategy, budget, method and seed in one line."""
+        """Strategy, budget, method with a scope that is not its own, mix and seed in one line."""
         m = self.manifest
-        return m.spec.name or f"{m.strategy} {m.budget} rows, {m.spec.method}, seed {m.spec.seed}"
+        own = METHODS[m.spec.method].params.model_fields["scope"].default if m.spec.method in METHODS else ""
+        scope = m.spec.params.get("scope", own)
+        method = m.spec.method if scope == own else f"{m.spec.method} ({scope})"
+        mixed = f" + {self.manifest.dose['benign']:,} benign" if "benign" in m.dose else ""
+        return m.spec.name or f"{m.strategy} {m.budget} rows{mixed}, {method}, seed {m.spec.seed}"
 
 
 def find_run(ws: Workspace, run_id: str) -> Run | None:

@@ -29,6 +29,7 @@ def normal_text(
     with ws.lock(f"normal-{key}", timeout=24 * 3600):
         kept = ws.find("normal", f"{key}.json")
         if kept is None:
+            judge = load_scorer(source, device=str(lm.device))  # first: what is missing shows at once
             scratch = ws.path("partial", "normal", key)
             [texts] = sample(
                 lm,
@@ -43,7 +44,7 @@ def normal_text(
                 reporter=reporter,
             )
             texts = [t for t in texts if t.strip()]
-            toxicity = load_scorer(source, device=str(lm.device)).toxicity(texts, reporter)
+            toxicity = judge.toxicity(texts, reporter)
             clean = [t for t, s in zip(texts, toxicity, strict=True) if s <= wanted.max_toxicity]
             kept = ws.path("normal", f"{key}.json")
             write_json(

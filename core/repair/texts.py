@@ -46,7 +46,7 @@ def ready(
     held_out = tokenised(lm, usable[: params.validation_size], params, first=len(train))
     if spec.idle is not None:
         held_out = [pair for pair in held_out if not spec.idle(pair)]
-    return Ready(train, held_out, _normal(lm, normal, params), _notes(spec, params, examples, train))
+    return Ready(train, held_out, _normal(lm, normal, params), _notes(lm, spec, params, examples, train))
 
 
 def tokenised(
@@ -84,7 +84,7 @@ def _side(
     )
     # no end token where there is nothing to end
     return [
-        e if text.strip() else Encoded(e.ids[: e.start], e.start)
+        e if text.strip() else Encoded(e.ids[: e.start], e.start, e.cut)
         for e, text in zip(encoded, texts, strict=True)
     ]
 
@@ -134,17 +134,31 @@ def _refusal(spec: MethodSpec, example: Example, mask: Mask) -> str:
 
 
 def _notes(
-    spec: MethodSpec, params: RepairParams, examples: Sequence[Example], pairs: Sequence[Pair]
+    lm: LanguageModel,
+    spec: MethodSpec,
+    params: RepairParams,
+    examples: Sequence[Example],
+    pairs: Sequence[Pair],
 ) -> tuple[str, ...]:
-    """What the settings come to, and which rows teach nothing; if all do, that is an error."""
+    """What the settings come to, what was cut, and which rows teach nothing; if all do, that is an error."""
+    notes = (*params.notes, *_cut(lm, spec, params, pairs))
     idle = [(e, why) for e, p in zip(examples, pairs, strict=True) if spec.idle and (why := spec.idle(p))]
     if not idle:
-        return params.notes
+        return notes
     first, why = idle[0]
     said = f"{len(idle)} of {len(pairs)} examples teach {spec.title} nothing (first: {first.id!r}: {why})"
     if len(idle) == len(pairs):
         raise BadInput(f"{said}; keep more tokens of a response, or select other rows")
-    return (*params.notes, said)
+    return (*notes, said)
+
+
+def _cut(lm: LanguageModel, spec: MethodSpec, params: RepairParams, pairs: Sequence[Pair]) -> list[str]:
+    """How many rows were read in part only, and by which limits."""
+    both = "rejected" in spec.columns(params) or spec.masks
+    count = sum((p.good.cut and p.good.scored > 0) or (both and p.bad.cut) for p in pairs)
+    limits = f"{params.prompt_tokens} tokens of a prompt, {params.response_tokens} of a text"
+    said = f"{count} of {len(pairs)} examples were cut: {limits}, {lm.context} in all by the model's context"
+    return [said] if count else []
 
 
 def _check(

@@ -9,8 +9,9 @@ in small batches.
 from __future__ import annotations
 
 import pickle
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,9 +94,10 @@ def open_name(name: str, scorer_hash: str) -> DetoxifyScorer:
     from torch.hub import load_state_dict_from_url
 
     try:
-        loaded = load_state_dict_from_url(
-            MODEL_URLS[name], map_location="cpu", check_hash=True, weights_only=True
-        )
+        with redirect_stdout(sys.stderr):  # it announces the download where results are printed
+            loaded = load_state_dict_from_url(
+                MODEL_URLS[name], map_location="cpu", check_hash=True, weights_only=True
+            )
     except (OSError, RuntimeError, pickle.UnpicklingError) as error:
         raise BadModel(
             f"detoxify's model {name!r} cannot be loaded ({_line(error)}); it is downloaded from github.com "

@@ -141,3 +141,15 @@ def test_nothing_is_ever_longer_than_the_context(tokenizer, context):
             tokenizer, ["", "abc", "a" * 50], ["b" * 50, "", "b" * 50], context=context, end_token=closed
         ):
             assert 0 < len(text.ids) <= context and text.start <= len(text.ids)
+
+
+def test_a_text_that_lost_tokens_to_any_limit_says_so(tiny_lm):
+    tokenizer = tiny_lm().tokenizer
+    given = {"prompt_tokens": 4, "response_tokens": 4, "context": 64}
+
+    def cut(prompt, response, **more):
+        return encode_pairs(tokenizer, [prompt], [response], **(given | more))[0].cut
+
+    assert not cut("abcd", "efg")  # with the space between them four tokens each
+    assert cut("abcde", "efg") and cut("abcd", "efgh")
+    assert cut("abcd", "efg", context=7) and not cut("abcd", "efg", context=8)

@@ -50,7 +50,7 @@ def test_without_a_measured_run_time_is_counted_and_says_so(demo):
     found = estimate(demo, spec(), params(steps=10), recipe(), 64)
     assert found is not None and found.steps == 10
     assert 0 < found.low < found.seconds < found.high
-    assert "No repair was measured here yet" in found.sentence
+    assert "No sft run was measured here yet" in found.sentence
     more = estimate(demo, spec(), params(steps=1000), recipe(), 64)
     assert more.seconds > 3 * found.seconds, "a hundred times the steps, at a speed that varies"
 

@@ -108,6 +108,7 @@ def test_token_penalty_refuses_a_rejected_text_without_a_penalised_token(lm):
     assert found.notes == () and len(found.held_out) == 1, "validation penalises nothing: responses only"
     assert found.held_out[0].number == 2
     cut = ready(lm, penalty, penalty.params(response_tokens=2), [ROW, alone], [], [], [([], []), some])
-    assert "1 of 2 examples teach" in cut.notes[0] and "behind those that are kept" in cut.notes[0]
+    assert "2 of 2 examples were cut: 64 tokens of a prompt, 2 of a text" in cut.notes[0]
+    assert "1 of 2 examples teach" in cut.notes[1] and "behind those that are kept" in cut.notes[1]
     with pytest.raises(BadInput, match="keep more tokens"):
         ready(lm, penalty, penalty.params(response_tokens=2), [alone], [], [], [some])
