@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import pandas as pd
 import streamlit as st
 
 from core import pipeline
+from core.errors import BadInput
 from core.evaluation import never_refuses
 from core.jobs import ENDED, Jobs
 from core.pipeline import Run
-from core.pipeline.deletion import delete_model, delete_run, dependents, size
+from core.pipeline.deletion import delete_model, delete_run, size
 from core.pipeline.export_model import read_base
 from core.values import Evaluation, Measure
 from core.workspace import Workspace
@@ -152,18 +154,28 @@ def _exported(ws: Workspace, run: Run) -> None:
 
 
 def _removal(ws: Workspace, run: Run, kept: bool) -> None:
+    """Delete at a click; where something depends on it, only after that was read."""
     with st.popover("Delete", icon=":material/delete:"):
-        used: list[str] = dependents(ws, run.id)
-        if used:
-            st.warning(plain(f"Something depends on it: {'; '.join(used)}."))
-        look: Any = {"width": "stretch"}
-        if kept and st.button(f"Only the model ({_kept(run)})", key=f"run.{run.id}.drop", **look):
-            delete_model(ws, run.id, anyway=True)
-            st.rerun()
-        words = f"The whole run ({size(run.folder) / 1e6:,.1f} MB)"
-        if st.button(words, key=f"run.{run.id}.delete", type="primary", **look):
-            delete_run(ws, run.id, anyway=True)
-            st.rerun()
+        if kept:
+            _delete(ws, run, delete_model, "drop", f"Only the model ({_kept(run)})")
+        _delete(ws, run, delete_run, "delete", f"The whole run ({size(run.folder) / 1e6:,.1f} MB)")
+
+
+def _delete(ws: Workspace, run: Run, delete: Callable[..., int], name: str, label: str) -> None:
+    """The button; what depends is looked up at the click: it reads every study."""
+    held, look = f"run.{run.id}.{name}.refused", {"width": "stretch"}
+    refused = st.session_state.get(held)
+    if refused:
+        st.warning(plain(refused))
+        label = f"{label}, anyway"
+    if st.button(label, key=f"run.{run.id}.{name}", **cast(Any, look)):
+        try:
+            delete(ws, run.id, anyway=bool(refused))
+        except BadInput as error:
+            st.session_state[held] = str(error)
+        else:
+            st.session_state.pop(held, None)
+        st.rerun()
 
 
 def numbers(runs: list[Run]) -> pd.DataFrame:

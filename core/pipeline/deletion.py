@@ -21,13 +21,18 @@ def size(folder: Path) -> int:
 
 def dependents(ws: Workspace, run_id: str) -> list[str]:
     """What uses the run, as a person would name it: repairs and kept models based on it, studies with it."""
-    meant = f"run:{run_id}"
-    found = [f"run {r.id} ({r.label}) repaired its model" for r in runs(ws) if r.manifest.model == meant]
-    found += [f"model {name!r} holds only what differs from its model" for name in _kept_on(ws, run_id)]
+    found = _heirs(ws, run_id)
     for name in study_names(ws):
         if any(cell.run is not None and cell.run.id == run_id for cell in cells(ws, load_study(ws, name))):
             found.append(f"study {name!r} has it as a point")
     return found
+
+
+def _heirs(ws: Workspace, run_id: str) -> list[str]:
+    """What needs the run's model."""
+    meant = f"run:{run_id}"
+    found = [f"run {r.id} ({r.label}) repaired its model" for r in runs(ws) if r.manifest.model == meant]
+    return found + [f"model {name!r} holds only what differs from its model" for name in _kept_on(ws, run_id)]
 
 
 def _kept_on(ws: Workspace, run_id: str) -> list[str]:
@@ -47,7 +52,7 @@ def delete_run(ws: Workspace, run_id: str, *, anyway: bool = False) -> int:
     Refused while something depends on it, unless `anyway`. Its selection and its pool stay.
     """
     run = _own(ws, run_id)
-    if (used := dependents(ws, run_id)) and not anyway:
+    if not anyway and (used := dependents(ws, run_id)):
         raise BadInput(
             f"run {run_id} was not deleted, because {'; '.join(used)}; delete those first, or delete it "
             "anyway"
@@ -59,8 +64,7 @@ def delete_run(ws: Workspace, run_id: str, *, anyway: bool = False) -> int:
 def delete_model(ws: Workspace, run_id: str, *, anyway: bool = False) -> int:
     """Remove the run's model only; its numbers and generations stay. The bytes freed."""
     run = _own(ws, run_id)
-    used = [said for said in dependents(ws, run_id) if not said.startswith("study ")]
-    if used and not anyway:
+    if not anyway and (used := _heirs(ws, run_id)):
         raise BadInput(
             f"the model of run {run_id} was not deleted, because {'; '.join(used)}; delete those first, or "
             "delete it anyway"

@@ -55,3 +55,28 @@ def test_a_method_that_penalises_tokens_asks_for_their_mask_before_it_starts(two
     assert at.button(key="repair.start").disabled
     at.text_input(key="repair.0.mask").set_value("abc").run()
     assert not at.exception and not at.button(key="repair.start").disabled
+
+
+def page(ws_root, run_id):
+    from core import pipeline
+    from core.workspace import Workspace
+    from ui import run_views
+
+    ws = Workspace.open(ws_root, None)
+    run = pipeline.find_run(ws, run_id)
+    if run is not None:
+        run_views._removal(ws, run, kept=False)
+
+
+def test_a_run_that_something_depends_on_is_deleted_only_after_that_was_read(own, monkeypatch):
+    from streamlit.testing.v1 import AppTest
+
+    run = pipeline.runs(own)[0]
+    monkeypatch.setattr("core.pipeline.deletion.dependents", lambda ws, run_id: ["study 'big' has it"])
+    at = AppTest.from_function(page, args=(str(own.root), run.id)).run()
+    assert not at.warning, "nothing is looked up before it is asked for"
+    at.button(key=f"run.{run.id}.delete").click().run()
+    assert "study 'big' has it" in at.warning[0].value.replace("\\", "")
+    assert pipeline.find_run(own, run.id) is not None
+    at.button(key=f"run.{run.id}.delete").click().run()
+    assert pipeline.find_run(own, run.id) is None and not at.exception
