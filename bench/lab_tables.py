@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
+from bench.commands import winnow
 from core.evaluation.protocols import PROTOCOLS
 from core.values import Budget, EvaluationSpec, StudyMethod, StudySpec, StudyStrategy
 from core.workspace import Workspace, write_json
 
-ROOT = Path(__file__).resolve().parents[1]
 CANDIDATES = "pools/candidate_pool.parquet"
 RULES = (
     "refusal:2_full_refusal=yes",
@@ -61,32 +59,23 @@ STUDY = StudySpec(
 def import_pools(ws: Workspace, data: Path) -> None:
     """Import the candidate pool with its rules, the training pairs, and the held-out sets as test rows."""
     flags = [f"--map={flag}=behaviour_label" for flag in ("refusal", "harmful_response")]
-    _winnow(ws, "pool", "import", str(data / CANDIDATES), "--name=lab-candidates", *flags, *_values(RULES))
+    winnow(ws, "pool", "import", str(data / CANDIDATES), "--name=lab-candidates", *flags, *_values(RULES))
     held_out = "--split=0,0,1"
     for name, file, split in (
         ("lab-pairs", "pairs", "--split=0.9,0.1,0"),
         ("lab-rtp", "rtp_prompts", held_out),
         ("lab-wikitext", "wikitext", held_out),
     ):
-        _winnow(ws, "pool", "import", str(ws.path("lab", f"{file}.parquet")), f"--name={name}", split)
+        winnow(ws, "pool", "import", str(ws.path("lab", f"{file}.parquet")), f"--name={name}", split)
 
 
 def run_study(ws: Workspace) -> None:
     """Strategies x budgets x methods x seeds on the real text, two runs at a time; then what they say."""
     path = ws.path("lab", "study.json")
     write_json(path, STUDY)
-    _winnow(ws, "study", "run", str(path), "--here", "2")
-    _winnow(ws, "study", "report", STUDY.name)
+    winnow(ws, "study", "run", str(path), "--here", "2")
+    winnow(ws, "study", "report", STUDY.name)
 
 
 def _values(rules: tuple[str, ...]) -> list[str]:
     return [f"--value={rule}" for rule in rules]
-
-
-def _winnow(ws: Workspace, *words: str) -> None:
-    """One command of the project; its output goes where ours goes, its failure is ours."""
-    print("$ python -m core " + " ".join(words), flush=True)
-    command = [sys.executable, "-m", "core", *words, "--workspace", str(ws.root)]
-    code = subprocess.run(command, cwd=ROOT, check=False).returncode
-    if code != 0:
-        raise SystemExit(code)  # the command has said why
