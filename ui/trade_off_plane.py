@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from core.pipeline import Run
 from core.pipeline.study_numbers import TOXICITY
 from core.values import Evaluation, Measure
 from ui import downloads, state, study_data, study_names, tables, theme, trade_off_requests, trade_off_run
@@ -68,7 +70,7 @@ def _chart(of: Compared, found: Plane, said: str) -> None:
         config={**theme.CONFIG, "displayModeBar": "hover"},
         alt=said,
     )
-    _badges(found)
+    _badges(found, of.group.runs)
 
 
 def plane(of: Compared, gain: str, utility: str) -> Plane:
@@ -147,12 +149,21 @@ def _chooser(of: Compared) -> None:
     )
 
 
-def _badges(found: Plane) -> None:
+def _badges(found: Plane, runs: Sequence[Run]) -> None:
+    untouched = sum(run.untouched for run in runs)
     single = sum(len(m.dots) == 1 for m in found.marks)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if single:
             where = "" if single == len(found.marks) else f" in {single} of {len(found.marks)} arms"
             st.badge(f"n = 1 seed{where}", icon=":material/warning:", color="orange")
+        if untouched:
+            st.badge(
+                f"{untouched} of {len(runs)} runs kept the untouched model",
+                icon=":material/block:",
+                color="orange",
+                help="No validation was better than the first one, so they end where they began: fewer steps, "
+                "a lower rate or more frequent validations may help.",
+            )
         units = f"{found.axes.gain_unit} x {found.axes.loss_unit}"
         st.badge(
             f"hypervolume {theme.number(found.hypervolume)} ({units})",

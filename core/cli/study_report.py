@@ -58,11 +58,17 @@ def _arms(known: Numbers) -> list[str]:
     stored |= {f"perplexity:{t}": known.base.texts[t].get("perplexity") for t in known.texts}
     head = ["method", "strategy", "rows", "seeds", *names]
     rows = [head, ["base", "-", "0", "-", *(number(stored.get(name)) for name in names)]]
-    return columns(rows + [_arm(known, arm, names) for arm in known.arms()])
+    arms = known.arms()
+    kept = sum(arm.untouched for arm in arms)
+    said = [
+        f"({kept} untouched: no validation was better than the untouched model's, whose weights they keep)"
+    ]
+    return columns(rows + [_arm(known, arm, names) for arm in arms]) + (said if kept else [])
 
 
 def _arm(known: Numbers, arm: StudyArm, names: Sequence[str]) -> list[str]:
     seeds = f"{len(arm.cells)}" if len(arm.cells) > 1 else "n = 1"
+    seeds += f", {arm.untouched} untouched" if arm.untouched else ""
     cells = [_both(known.over_seeds(arm, name), known.seeds(arm, name)) for name in names]
     return [arm.method, arm.strategy, f"{arm.rows:,}", seeds, *cells]
 

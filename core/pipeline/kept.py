@@ -58,6 +58,11 @@ class Run:
         return bool(self.manifest.result.get("interrupted", False))
 
     @property
+    def untouched(self) -> bool:
+        """Whether it trained and yet holds the untouched weights: no validation was better than the first."""
+        return self.manifest.result.get("best_step") == 0 < self.manifest.result.get("steps", 0)
+
+    @property
     def share(self) -> float:
         """Rows used as a share of the eligible rows."""
         return self.manifest.budget / max(self.manifest.eligible, 1)

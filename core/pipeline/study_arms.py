@@ -50,6 +50,11 @@ class StudyArm:
         return Counter(run.manifest.budget for run in self.runs).most_common(1)[0][0]
 
     @property
+    def untouched(self) -> int:
+        """Runs that trained and yet kept the untouched model."""
+        return sum(run.untouched for run in self.runs)
+
+    @property
     def share(self) -> float:
         """Rows as a share of the eligible ones."""
         return float(np.mean([run.share for run in self.runs]))

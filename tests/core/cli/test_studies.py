@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -239,3 +240,16 @@ def test_what_the_queue_could_not_do_is_told_and_the_rest_is_done(ws, monkeypatc
     failures = by_queue(ws, "mine", todo, Works(), said.append)
     assert failures == [f"{todo[0].label}: the disk is full"]
     assert len(said) == 2 and sum("failed" in line for line in said) == 1
+
+
+def test_runs_that_kept_the_untouched_model_are_counted_where_their_numbers_stand(ran):
+    found = cells(ran, study())
+    assert "untouched" not in report(ran, study(), found)
+    held = [replace(c, run=replace(c.run, manifest=idle(c.run.manifest))) for c in found]
+    said = report(ran, study(), held)
+    assert f"2, {len(held)} untouched" in said
+    assert f"({len(held)} untouched: no validation was better than the untouched model's" in said
+
+
+def idle(manifest):
+    return manifest.model_copy(update={"result": manifest.result | {"steps": 5, "best_step": 0}})
