@@ -161,8 +161,8 @@ def _badges(found: Plane, runs: Sequence[Run]) -> None:
                 f"{untouched} of {len(runs)} runs kept the untouched model",
                 icon=":material/block:",
                 color="orange",
-                help="No validation was better than the first one, so they end where they began: fewer steps, "
-                "a lower rate or more frequent validations may help.",
+                help="No validation was better than the first one, so they end where they began: fewer "
+                "steps, a lower rate or more frequent validations may help.",
             )
         units = f"{found.axes.gain_unit} x {found.axes.loss_unit}"
         st.badge(

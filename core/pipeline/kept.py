@@ -60,7 +60,8 @@ class Run:
     @property
     def untouched(self) -> bool:
         """Whether it trained and yet holds the untouched weights: no validation was better than the first."""
-        return self.manifest.result.get("best_step") == 0 < self.manifest.result.get("steps", 0)
+        result = self.manifest.result
+        return int(result.get("steps", 0)) > 0 and int(result.get("best_step", -1)) == 0
 
     @property
     def share(self) -> float:
