@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -150,7 +151,7 @@ def _trained(facts: ModelFacts, params: RepairParams) -> int:
 
 
 def _counted(facts: ModelFacts, method: str, params: RepairParams, rows: int) -> Prediction:
-    """Seconds by counting multiplications, at the speed this machine multiplies matrices just now."""
+    """Seconds by counting multiplications, at the speed this machine multiplies matrices."""
     passes = planned_passes(method, params, rows)
     tokens = min(params.prompt_tokens + params.response_tokens, facts.context)
     work = 2.0 * facts.multiplied * tokens * passes
@@ -164,8 +165,9 @@ def _counted(facts: ModelFacts, method: str, params: RepairParams, rows: int) ->
     return Prediction(float(np.sqrt(low * high)), low, high, 0, said)
 
 
+@cache
 def matrix_speed() -> float:
-    """Multiplications and additions per second of a float32 matrix product on this machine, in some ms."""
+    """Multiplications and additions per second of a float32 matrix product; measured once per process."""
     a = np.random.default_rng(0).random((SIDE, SIDE), dtype=np.float32)
     best = float("inf")
     for _ in range(4):

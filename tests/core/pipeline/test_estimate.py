@@ -1,7 +1,5 @@
 """Memory is a sum of named parts; time comes from measured runs, else from counting."""
 
-import pytest
-
 from core.lm.facts import ModelFacts
 from core.pipeline.estimate import PROCESS, estimate, matrix_speed, memory
 from core.repair import METHODS
@@ -101,5 +99,4 @@ print(json.dumps([expected, run.manifest.result["peak_bytes"]]))
 
 
 def test_the_machine_multiplies_faster_than_a_pocket_calculator():
-    assert matrix_speed() == pytest.approx(matrix_speed(), rel=20)
-    assert matrix_speed() > 1e8
+    assert 1e8 < matrix_speed() < 1e14
